@@ -1,0 +1,394 @@
+//! The client and its builder.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::header::HeaderValue;
+use reqwest::{Method, Url};
+
+use crate::credentials::{self, ApiKey, ApiSecret};
+use crate::deposits::Deposits;
+use crate::error::Error;
+use crate::payment_links::PaymentLinks;
+use crate::raw_request::RawRequest;
+use crate::transport::{ConnectOptions, Transport};
+use crate::wallets::Wallets;
+use crate::withdrawals::Withdrawals;
+
+/// The provider's address (documented).
+const DEFAULT_BASE_URL: &str = "https://outdoor.kasroad.com/wallet";
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
+const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const DEFAULT_MAX_RETRIES: u32 = 2;
+/// Keys of the simulator begin so. They are worth nothing, and may travel in clear.
+const SIMULATOR_KEY_PREFIX: &str = "sim_";
+
+/// A merchant's connection to the Kazawallet API.
+///
+/// It is cheap to clone and to share between threads and tasks, and keeps its connections alive.
+/// Make one and keep it. Calls must run inside a tokio runtime with I/O and time enabled.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), kazawallet::Error> {
+/// use kazawallet::{Client, CreatePaymentLink};
+///
+/// let client = Client::builder("81A107141716").merchant_email("shop@example.com").build()?;
+/// let link = client
+///     .payment_links()
+///     .create(CreatePaymentLink::new("10.50".parse()?, "USD").reference("order-42"))
+///     .await?;
+/// println!("send the customer to {}", link.url);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # What it does on its own
+/// - TLS is always verified; nothing turns that off. Redirects are not followed, so that a key
+///   never travels to another host.
+/// - A failed try is repeated where that cannot move money twice; see [`ClientBuilder::max_retries`].
+/// - A withdrawal or a deposit always opens a connection of its own, and once begun runs to its
+///   end even when the future is dropped.
+/// - One `tracing` span a call, `kazawallet.call`, with endpoint, attempt, status, duration and
+///   outcome. No key, no secret and no person's data is in it.
+#[derive(Clone)]
+pub struct Client {
+    inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) transport: Transport,
+    pub(crate) base_url: Url,
+    pub(crate) headers: CredentialHeaders,
+    pub(crate) merchant_email: Option<String>,
+    pub(crate) timeout: Duration,
+    pub(crate) max_retries: u32,
+}
+
+/// The credentials as header values, made once.
+pub(crate) struct CredentialHeaders {
+    pub(crate) api_key: HeaderValue,
+    pub(crate) api_secret: Option<HeaderValue>,
+    pub(crate) merchant_email: Option<HeaderValue>,
+}
+
+impl Client {
+    /// Starts a client for a merchant's API key. Nothing is read from the environment.
+    pub fn builder(key: impl Into<ApiKey>) -> ClientBuilder {
+        ClientBuilder { api_key: Some(key.into()), ..ClientBuilder::default() }
+    }
+
+    /// A client from `KAZAWALLET_API_KEY`, `KAZAWALLET_API_SECRET`, `KAZAWALLET_MERCHANT_EMAIL`
+    /// and `KAZAWALLET_BASE_URL`. Only the first must be set.
+    ///
+    /// # Errors
+    /// As [`ClientBuilder::build`].
+    pub fn from_env() -> Result<Self, Error> {
+        ClientBuilder::default().env_defaults().build()
+    }
+
+    /// Payment links: what a customer pays through.
+    pub fn payment_links(&self) -> PaymentLinks<'_> {
+        PaymentLinks::new(self)
+    }
+
+    /// Withdrawals: paying out of the merchant's wallet.
+    pub fn withdrawals(&self) -> Withdrawals<'_> {
+        Withdrawals::new(self)
+    }
+
+    /// The merchant's balances.
+    pub fn wallets(&self) -> Wallets<'_> {
+        Wallets::new(self)
+    }
+
+    /// Deposits into a user's wallet.
+    pub fn deposits(&self) -> Deposits<'_> {
+        Deposits::new(self)
+    }
+
+    /// A request to an endpoint that this crate does not know, such as the virtual cards'.
+    ///
+    /// The path begins with one `/` and is appended to the base URL. The request carries the key
+    /// and, where the client has them, the secret and the merchant's email. A `GET` is repeated as
+    /// [`wallets`](Self::wallets) is; anything else is taken to move money, and follows the rule of
+    /// [`withdrawals`](Self::withdrawals).
+    ///
+    /// ```no_run
+    /// # async fn example(client: kazawallet::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// use kazawallet::Method;
+    ///
+    /// let response = client
+    ///     .request(Method::POST, "/wallet-cards/create")
+    ///     .json(&serde_json::json!({ "currency": "USD" }))
+    ///     .send()
+    ///     .await?;
+    /// let card: serde_json::Value = response.json()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn request(&self, method: Method, path: impl Into<String>) -> RawRequest {
+        RawRequest::new(self.clone(), method, path.into())
+    }
+
+    pub(crate) fn inner(&self) -> &Inner {
+        &self.inner
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("base_url", &self.inner.base_url.as_str())
+            .field("has_api_secret", &self.inner.headers.api_secret.is_some())
+            .field("has_merchant_email", &self.inner.headers.merchant_email.is_some())
+            .field("timeout", &self.inner.timeout)
+            .field("max_retries", &self.inner.max_retries)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The options of a [`Client`]. Everything is checked in [`build`](Self::build).
+#[derive(Clone, Default)]
+#[must_use = "a builder does nothing until `build` is called"]
+pub struct ClientBuilder {
+    api_key: Option<ApiKey>,
+    api_secret: Option<ApiSecret>,
+    merchant_email: Option<String>,
+    base_url: Option<String>,
+    timeout: Option<Duration>,
+    connect_timeout: Option<Duration>,
+    max_retries: Option<u32>,
+    proxy: Option<String>,
+    root_certificates: Vec<u8>,
+    app_name: Option<String>,
+}
+
+impl ClientBuilder {
+    /// The API secret, which withdrawals, deposits and balances need. Ask the provider's support
+    /// for it (documented).
+    pub fn api_secret(mut self, secret: impl Into<ApiSecret>) -> Self {
+        self.api_secret = Some(secret.into());
+        self
+    }
+
+    /// The merchant's own email, the one of its Kazawallet account: the `email` of links and
+    /// payouts, and the `merchant-email` header.
+    pub fn merchant_email(mut self, email: impl Into<String>) -> Self {
+        self.merchant_email = Some(email.into());
+        self
+    }
+
+    /// Another address than the provider's, such as the simulator's. `http` is allowed to a
+    /// loopback host, or anywhere with a simulator's key.
+    pub fn base_url(mut self, url: impl Into<String>) -> Self {
+        self.base_url = Some(url.into());
+        self
+    }
+
+    /// The time for a whole call, all tries included. 30 seconds unless given; each call can give
+    /// its own.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// The time for one connection to be made, TLS included. 10 seconds unless given.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = Some(timeout);
+        self
+    }
+
+    /// How often a call is tried again after the first time. 2 unless given; 0 means never.
+    ///
+    /// A try is repeated, after a pause that grows from half a second to 8 s at random (full
+    /// jitter), where it:
+    /// - never left this machine: every call;
+    /// - was answered with 429: every call, after `Retry-After`;
+    /// - was answered with 502, 503 or 504: balances and links;
+    /// - broke off after it was sent: balances and links. Balances are read again after any other
+    ///   inconclusive answer, too.
+    ///
+    /// A withdrawal or a deposit that may have left is never repeated: its error is
+    /// [`OutcomeUnknown`](crate::ErrorKind::OutcomeUnknown).
+    pub fn max_retries(mut self, retries: u32) -> Self {
+        self.max_retries = Some(retries);
+        self
+    }
+
+    /// A proxy (`http`, `https` or `socks5` URL) in place of the system's settings. A loopback
+    /// host is never reached through a proxy.
+    pub fn proxy(mut self, url: impl Into<String>) -> Self {
+        self.proxy = Some(url.into());
+        self
+    }
+
+    /// Root certificates, in PEM, to trust besides the system's and the built-in ones.
+    pub fn root_certificates(mut self, pem: impl AsRef<[u8]>) -> Self {
+        self.root_certificates = pem.as_ref().to_vec();
+        self
+    }
+
+    /// A name for your application, appended to the user agent.
+    pub fn app_name(mut self, name: impl Into<String>) -> Self {
+        self.app_name = Some(name.into());
+        self
+    }
+
+    /// Fills what was not given from the environment: `KAZAWALLET_API_KEY`,
+    /// `KAZAWALLET_MERCHANT_EMAIL`, `KAZAWALLET_BASE_URL`, and `KAZAWALLET_API_SECRET` where the
+    /// key came from the environment too, since they belong together. A variable that is empty
+    /// counts as not set.
+    pub fn env_defaults(mut self) -> Self {
+        let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+        if self.api_key.is_none() {
+            self.api_key = variable("KAZAWALLET_API_KEY").map(ApiKey::from);
+            self.api_secret =
+                self.api_secret.or_else(|| variable("KAZAWALLET_API_SECRET").map(ApiSecret::from));
+        }
+        self.merchant_email = self.merchant_email.or_else(|| variable("KAZAWALLET_MERCHANT_EMAIL"));
+        self.base_url = self.base_url.or_else(|| variable("KAZAWALLET_BASE_URL"));
+        self
+    }
+
+    /// Checks the options and makes the client. Nothing is sent.
+    ///
+    /// # Errors
+    /// [`Configuration`](crate::ErrorKind::Configuration), with a message that names the option:
+    /// no API key; a key, a secret, an email or an app name that is blank or cannot be an HTTP
+    /// header; a base URL that is not `https` (see [`base_url`](Self::base_url)) or has a query,
+    /// a fragment or a user name; a time limit of zero; a proxy or root certificates that cannot
+    /// be read.
+    pub fn build(self) -> Result<Client, Error> {
+        let api_key = self.api_key.ok_or_else(|| {
+            Error::configuration(
+                "no API key: pass one, or set the environment variable KAZAWALLET_API_KEY",
+            )
+        })?;
+        let api_key_header = credential_header("API key", api_key.expose())?;
+        let api_secret = self
+            .api_secret
+            .map(|secret| credential_header("API secret", secret.expose()))
+            .transpose()?;
+        let merchant_email_header =
+            self.merchant_email.as_deref().map(merchant_email_header).transpose()?;
+        let base_url = check_base_url(
+            self.base_url.as_deref().unwrap_or(DEFAULT_BASE_URL),
+            api_key.expose().starts_with(SIMULATOR_KEY_PREFIX),
+        )?;
+        let transport = Transport::connect_to(
+            &base_url,
+            ConnectOptions {
+                connect_timeout: positive(
+                    "connect_timeout",
+                    self.connect_timeout.unwrap_or(DEFAULT_CONNECT_TIMEOUT),
+                )?,
+                proxy: self.proxy,
+                root_certificates: self.root_certificates,
+                user_agent: user_agent(self.app_name.as_deref())?,
+            },
+        )?;
+        Ok(Client {
+            inner: Arc::new(Inner {
+                transport,
+                base_url,
+                headers: CredentialHeaders {
+                    api_key: api_key_header,
+                    api_secret,
+                    merchant_email: merchant_email_header,
+                },
+                merchant_email: self.merchant_email,
+                timeout: positive("timeout", self.timeout.unwrap_or(DEFAULT_TIMEOUT))?,
+                max_retries: self.max_retries.unwrap_or(DEFAULT_MAX_RETRIES),
+            }),
+        })
+    }
+}
+
+impl fmt::Debug for ClientBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientBuilder")
+            .field("timeout", &self.timeout)
+            .field("connect_timeout", &self.connect_timeout)
+            .field("max_retries", &self.max_retries)
+            .finish_non_exhaustive()
+    }
+}
+
+fn credential_header(name: &str, text: &str) -> Result<HeaderValue, Error> {
+    credentials::check(name, text)?;
+    let mut header = HeaderValue::from_str(text).map_err(|_| {
+        Error::configuration(format!(
+            "the {name} cannot be sent as an HTTP header: it holds characters other than ASCII"
+        ))
+    })?;
+    header.set_sensitive(true);
+    Ok(header)
+}
+
+fn merchant_email_header(email: &str) -> Result<HeaderValue, Error> {
+    if !email.contains('@') {
+        return Err(Error::configuration(
+            "the merchant email is not an email address: give the address of the merchant's \
+             Kazawallet account",
+        ));
+    }
+    credential_header("merchant email", email)
+}
+
+fn user_agent(app_name: Option<&str>) -> Result<HeaderValue, Error> {
+    let mut text = concat!("kazawallet-rust/", env!("CARGO_PKG_VERSION")).to_owned();
+    if let Some(name) = app_name {
+        if name.trim().is_empty() {
+            return Err(Error::configuration("the app name is blank: leave it out, or give one"));
+        }
+        text = format!("{text} ({name})");
+    }
+    HeaderValue::from_str(&text).map_err(|_| {
+        Error::configuration("the app name cannot be part of an HTTP header: use plain ASCII")
+    })
+}
+
+fn positive(option: &str, duration: Duration) -> Result<Duration, Error> {
+    if duration.is_zero() {
+        return Err(Error::configuration(format!("`{option}` is zero: it must be longer")));
+    }
+    Ok(duration)
+}
+
+fn check_base_url(text: &str, simulator_key: bool) -> Result<Url, Error> {
+    let refused = |problem: &str| {
+        Error::configuration(format!(
+            "the base URL {problem}: it should look like {DEFAULT_BASE_URL}"
+        ))
+    };
+    let url = Url::parse(text).map_err(|error| refused("cannot be read").with_source(error))?;
+    match url.scheme() {
+        "https" => {}
+        "http" if simulator_key || is_loopback(&url) => {}
+        "http" => {
+            return Err(refused("is not https, which would send the key in clear"));
+        }
+        _ => return Err(refused("is not https")),
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(refused("holds a user name or a password"));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(refused("has a query or a fragment"));
+    }
+    Ok(url)
+}
+
+/// Whether a URL's host is this machine itself.
+pub(crate) fn is_loopback(url: &Url) -> bool {
+    let Some(host) = url.host_str() else { return false };
+    match host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
+        Ok(address) => address.to_canonical().is_loopback(),
+        Err(_) => {
+            let name = host.trim_end_matches('.');
+            name == "localhost" || name.ends_with(".localhost")
+        }
+    }
+}

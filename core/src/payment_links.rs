@@ -1,0 +1,189 @@
+//! Payment links: `POST /createPaymentLink`.
+
+use std::fmt;
+
+use reqwest::{Method, Url};
+use serde::Serialize;
+
+use crate::amount::Amount;
+use crate::client::{Client, is_loopback};
+use crate::error::Error;
+use crate::request_fields::{self, json};
+use crate::response::{Object, Response};
+use crate::transport::{self, Call, Credentials, Policy, Request};
+
+/// Where a link's address has been seen, the documentation being silent; each of them also inside
+/// `data`.
+const URL_FIELDS: [&str; 5] = ["url", "paymentLink", "link", "payment_url", "payment_link"];
+
+/// Makes payment links; see [`Client::payment_links`].
+#[derive(Debug, Clone, Copy)]
+pub struct PaymentLinks<'a> {
+    client: &'a Client,
+}
+
+impl<'a> PaymentLinks<'a> {
+    pub(crate) fn new(client: &'a Client) -> Self {
+        Self { client }
+    }
+
+    /// Makes a link through which a customer pays. Needs the client's merchant email.
+    ///
+    /// A try that failed is repeated also where the first may have made a link that nobody saw:
+    /// it harms nobody.
+    ///
+    /// # Errors
+    /// - [`Validation`](crate::ErrorKind::Validation), before anything is sent: no merchant
+    ///   email, a blank currency, a ref that is blank, longer than 1,024 bytes or with a NUL, a
+    ///   redirect URL that is not absolute, a time limit of zero.
+    /// - [`Connection`](crate::ErrorKind::Connection), [`Timeout`](crate::ErrorKind::Timeout): no
+    ///   answer came.
+    /// - [`UnexpectedResponse`](crate::ErrorKind::UnexpectedResponse): the answer holds no link
+    ///   that is `https` (or `http` to this machine).
+    /// - The classes of a refusal: [`Authentication`](crate::ErrorKind::Authentication),
+    ///   [`PermissionDenied`](crate::ErrorKind::PermissionDenied),
+    ///   [`NotFound`](crate::ErrorKind::NotFound) (the email has no account),
+    ///   [`AccountBlocked`](crate::ErrorKind::AccountBlocked),
+    ///   [`RateLimit`](crate::ErrorKind::RateLimit), [`Server`](crate::ErrorKind::Server),
+    ///   [`Api`](crate::ErrorKind::Api).
+    pub fn create(&self, link: CreatePaymentLink) -> Call<PaymentLink> {
+        Call::new(self.client, link.into_request(self.client), PaymentLink::read)
+    }
+}
+
+/// What a payment link is made of.
+///
+/// ```
+/// use kazawallet::CreatePaymentLink;
+///
+/// let link = CreatePaymentLink::new("10.50".parse()?, "USD")
+///     .reference("order-42")
+///     .redirect_url("https://shop.example/thanks");
+/// # Ok::<(), kazawallet::Error>(())
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct CreatePaymentLink {
+    amount: Amount,
+    currency: String,
+    reference: Option<String>,
+    redirect_url: Option<String>,
+}
+
+impl CreatePaymentLink {
+    /// A link over an amount in a currency, given by its code (such as `USD` or `SYP`).
+    pub fn new(amount: Amount, currency: impl Into<String>) -> Self {
+        Self { amount, currency: currency.into(), reference: None, redirect_url: None }
+    }
+
+    /// Your own reference, which the webhook brings back as `ref`: the id of the order that the
+    /// link pays. At most 1,024 bytes.
+    pub fn reference(mut self, reference: impl Into<String>) -> Self {
+        self.reference = Some(reference.into());
+        self
+    }
+
+    /// Where the customer's browser goes afterwards. That it arrives there proves nothing: only
+    /// the webhook tells of a payment.
+    pub fn redirect_url(mut self, url: impl Into<String>) -> Self {
+        self.redirect_url = Some(url.into());
+        self
+    }
+
+    fn into_request(self, client: &Client) -> Result<Request, Error> {
+        let email = transport::required_email(client)?;
+        request_fields::check_amount(&self.amount)?;
+        request_fields::check_filled("currency", &self.currency)?;
+        if let Some(reference) = &self.reference {
+            request_fields::check_reference(reference)?;
+        }
+        if let Some(url) = &self.redirect_url {
+            Url::parse(url).map_err(|error| {
+                Error::validation("redirect_url", "it is not an absolute URL").with_source(error)
+            })?;
+        }
+        let body = Body {
+            amount: self.amount.as_str(),
+            currency: &self.currency,
+            email,
+            reference: self.reference.as_deref(),
+            redirect_url: self.redirect_url.as_deref(),
+        };
+        Ok(Request {
+            method: Method::POST,
+            path: "/createPaymentLink".into(),
+            endpoint: "/createPaymentLink".into(),
+            policy: Policy::Link,
+            credentials: Credentials::Key,
+            json: Some(json(&body)?),
+        })
+    }
+}
+
+impl fmt::Debug for CreatePaymentLink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CreatePaymentLink")
+            .field("amount", &self.amount)
+            .field("currency", &self.currency)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The request as the documentation shows it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Body<'a> {
+    amount: &'a str,
+    currency: &'a str,
+    email: &'a str,
+    #[serde(rename = "ref", skip_serializing_if = "Option::is_none")]
+    reference: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    redirect_url: Option<&'a str>,
+}
+
+/// A payment link that was made.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct PaymentLink {
+    /// Where to send the customer. Always `https`, or `http` to this machine.
+    pub url: String,
+    /// The link's id, which the webhook brings as `order_id`. `None` where the answer has none:
+    /// the documentation does not show one, and one integration reads it beside the URL (seen).
+    pub id: Option<String>,
+    /// The whole answer.
+    pub raw: Response,
+}
+
+impl PaymentLink {
+    fn read(response: &Response) -> Result<Self, &'static str> {
+        let answer = response.object().ok_or("it is not a JSON object")?;
+        let data = answer.object("data");
+        let places = || std::iter::once(&answer).chain(data.as_ref());
+        let url = places()
+            .flat_map(|place| URL_FIELDS.iter().filter_map(|field| place.text(field)))
+            .find(|url| may_be_opened(url))
+            .ok_or("it holds no link that is https")?;
+        let id = places().find_map(|place: &Object<'_>| place.text_or_number("order_id"));
+        Ok(Self { url, id, raw: response.clone() })
+    }
+}
+
+impl fmt::Debug for PaymentLink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // What follows the path may be a person's data.
+        let shown = self.url.split(['?', '#']).next();
+        f.debug_struct("PaymentLink")
+            .field("url", &shown.unwrap_or_default())
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Whether a customer's browser may be sent there.
+fn may_be_opened(url: &str) -> bool {
+    Url::parse(url).is_ok_and(|url| match url.scheme() {
+        "https" => true,
+        "http" => is_loopback(&url),
+        _ => false,
+    })
+}

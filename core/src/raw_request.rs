@@ -1,0 +1,118 @@
+//! Requests to endpoints that this crate does not know.
+
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+use reqwest::Method;
+use serde::Serialize;
+
+use crate::client::Client;
+use crate::error::Error;
+use crate::request_fields;
+use crate::response::Response;
+use crate::transport::{Call, Credentials, Policy, Request};
+
+/// A request to any endpoint; see [`Client::request`].
+#[must_use = "a request does nothing until it is sent"]
+pub struct RawRequest {
+    client: Client,
+    method: Method,
+    path: String,
+    json: Option<Result<Bytes, Error>>,
+    timeout: Option<Duration>,
+}
+
+impl RawRequest {
+    pub(crate) fn new(client: Client, method: Method, path: String) -> Self {
+        Self { client, method, path, json: None, timeout: None }
+    }
+
+    /// A JSON body. Put money into it as text, not as a float.
+    pub fn json(mut self, body: &impl Serialize) -> Self {
+        self.json = Some(request_fields::json(body));
+        self
+    }
+
+    /// The time for this call, all tries included, in place of the client's.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Sends it, and gives the answer where it is a 2xx with a JSON body (or a 204 without one)
+    /// that does not say that it failed.
+    ///
+    /// # Errors
+    /// - [`Validation`](crate::ErrorKind::Validation) on `path`: it does not begin with exactly one
+    ///   `/`, or could lead elsewhere (`..`, a backslash, a fragment, white space); on `json`: the
+    ///   body cannot be written as JSON.
+    /// - For `GET` those of [`Wallets::list`](crate::Wallets::list), for anything else those of
+    ///   [`Withdrawals::create`](crate::Withdrawals::create).
+    pub async fn send(self) -> Result<Response, Error> {
+        let Self { client, method, path, json, timeout } = self;
+        check_path(&path)?;
+        let request = Request {
+            policy: if method == Method::GET { Policy::Read } else { Policy::Payout },
+            credentials: Credentials::Whatever,
+            endpoint: endpoint(&path).into(),
+            method,
+            path: path.into(),
+            json: json.transpose()?,
+        };
+        let mut call = Call::new(&client, Ok(request), read);
+        if let Some(timeout) = timeout {
+            call = call.timeout(timeout);
+        }
+        call.await
+    }
+}
+
+impl fmt::Debug for RawRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RawRequest")
+            .field("method", &self.method)
+            .field("endpoint", &endpoint(&self.path))
+            .finish_non_exhaustive()
+    }
+}
+
+fn read(response: &Response) -> Result<Response, &'static str> {
+    let empty = response.status() == 204 && response.body().is_empty();
+    if !empty && response.json::<serde::de::IgnoredAny>().is_err() {
+        return Err("it is not JSON");
+    }
+    Ok(response.clone())
+}
+
+/// What a trace calls it: the first segment, which names a kind of thing. What follows may be an
+/// id or a person's data.
+fn endpoint(path: &str) -> String {
+    let path = path.split('?').next().unwrap_or_default().trim_start_matches('/');
+    match path.split_once('/') {
+        Some((first, _)) => format!("/{first}/…"),
+        None => format!("/{path}"),
+    }
+}
+
+/// Keeps the request, and the key with it, below the base URL.
+fn check_path(path: &str) -> Result<(), Error> {
+    let refused = |problem| {
+        Error::validation(
+            "path",
+            format!("{problem}: give it from the base URL on, such as `/wallet-cards/create`"),
+        )
+    };
+    if !path.starts_with('/') || path.starts_with("//") {
+        return Err(refused("it does not begin with one `/`"));
+    }
+    if path.contains(['\\', '#']) || path.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        return Err(refused("it holds a backslash, a fragment or white space"));
+    }
+    let before_query = path.split('?').next().unwrap_or_default().to_ascii_lowercase();
+    let climbs = |segment: &str| matches!(segment.replace("%2e", ".").as_str(), "." | "..");
+    if before_query.split('/').any(climbs) {
+        return Err(refused("it holds a `.` or `..` segment"));
+    }
+    Ok(())
+}

@@ -1,0 +1,302 @@
+//! From a delivery's bytes to its fields, before anything is believed.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+
+use percent_encoding::percent_decode_str;
+use serde_core::de::{Deserializer as _, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::amount::Amount;
+use crate::error::Error;
+
+const MAX_BODY: usize = 64 * 1024;
+const MAX_FIELD: usize = 1024;
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
+/// The fields of a delivery, well-formed but not verified.
+pub(super) struct Payload<'a> {
+    pub(super) order_id: Cow<'a, str>,
+    pub(super) secret: Cow<'a, str>,
+    pub(super) amount: Amount,
+    pub(super) status: Cow<'a, str>,
+    pub(super) currency: Option<Cow<'a, str>>,
+    pub(super) reference: Option<Cow<'a, str>>,
+    pub(super) extra: BTreeMap<String, Box<RawValue>>,
+}
+
+impl<'a> Payload<'a> {
+    pub(super) fn read(body: &'a [u8]) -> Result<Self, Error> {
+        if body.len() > MAX_BODY {
+            return Err(Error::payload(format!(
+                "the body has {} bytes; a delivery has at most {MAX_BODY}",
+                body.len()
+            )));
+        }
+        let text = std::str::from_utf8(body)
+            .map_err(|error| Error::payload("the body is not UTF-8").with_source(error))?;
+        let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
+        let mut fields = Fields::default();
+        match text.trim_ascii_start().as_bytes().first() {
+            Some(b'{') => read_json(text, &mut fields)?,
+            Some(b'[' | b'"') => return Err(not_a_delivery()),
+            Some(_) if text.contains('=') => read_form(text, &mut fields)?,
+            _ => return Err(not_a_delivery()),
+        }
+        fields.check()
+    }
+}
+
+fn not_a_delivery() -> Error {
+    Error::payload(
+        "the body is neither a JSON object nor form fields: pass the request's body exactly as it \
+         came, before any parser",
+    )
+}
+
+/// A field's value as the wire has it.
+enum Wire<'a> {
+    /// The text of a JSON value.
+    Json(&'a RawValue),
+    /// A decoded form field, which is text whatever it means.
+    Form(Cow<'a, str>),
+}
+
+#[derive(Default)]
+struct Fields<'a> {
+    order_id: Option<Wire<'a>>,
+    id: Option<Wire<'a>>,
+    secret: Option<Wire<'a>>,
+    amount: Option<Wire<'a>>,
+    status: Option<Wire<'a>>,
+    currency: Option<Wire<'a>>,
+    reference: Option<Wire<'a>>,
+    extra: BTreeMap<String, Wire<'a>>,
+}
+
+/// Where a key's value goes.
+enum Slot {
+    OrderId,
+    Id,
+    Secret,
+    Amount,
+    Status,
+    Currency,
+    Reference,
+    Extra(String),
+}
+
+impl Slot {
+    fn of(key: &str) -> Self {
+        match key {
+            "order_id" => Self::OrderId,
+            "id" => Self::Id,
+            "secret" => Self::Secret,
+            "amount" => Self::Amount,
+            "status" => Self::Status,
+            "currency" => Self::Currency,
+            "ref" => Self::Reference,
+            other => Self::Extra(other.to_owned()),
+        }
+    }
+}
+
+impl<'a> Fields<'a> {
+    /// Stores a field; false where its key came before.
+    fn put(&mut self, slot: Slot, value: Wire<'a>) -> bool {
+        let known = match slot {
+            Slot::OrderId => &mut self.order_id,
+            Slot::Id => &mut self.id,
+            Slot::Secret => &mut self.secret,
+            Slot::Amount => &mut self.amount,
+            Slot::Status => &mut self.status,
+            Slot::Currency => &mut self.currency,
+            Slot::Reference => &mut self.reference,
+            Slot::Extra(key) => return self.extra.insert(key, value).is_none(),
+        };
+        known.replace(value).is_none()
+    }
+
+    fn check(mut self) -> Result<Payload<'a>, Error> {
+        let order_id = match (self.order_id, self.id) {
+            (Some(order_id), Some(id)) => {
+                self.extra.insert("id".to_owned(), id);
+                Some(order_id)
+            }
+            (order_id, id) => order_id.or(id),
+        };
+        let amount = required("amount", optional("amount", self.amount, Accept::Decimal)?)?;
+        Ok(Payload {
+            order_id: required("order_id", optional("order_id", order_id, Accept::Integer)?)?,
+            secret: required("secret", optional("secret", self.secret, Accept::Text)?)?,
+            amount: Amount::from_webhook(&amount).map_err(|reason| refused("amount", &reason))?,
+            status: required("status", optional("status", self.status, Accept::Text)?)?,
+            currency: optional("currency", self.currency, Accept::Text)?,
+            reference: optional("ref", self.reference, Accept::Integer)?,
+            extra: self
+                .extra
+                .into_iter()
+                .map(|(key, value)| Ok((key, value.into_json()?)))
+                .collect::<Result<_, Error>>()?,
+        })
+    }
+}
+
+/// Which JSON values a field may be besides a string. A number is taken as the text it has on
+/// the wire, never as a float.
+#[derive(Clone, Copy, PartialEq)]
+enum Accept {
+    Text,
+    Integer,
+    Decimal,
+}
+
+fn required<'a>(field: &str, value: Option<Cow<'a, str>>) -> Result<Cow<'a, str>, Error> {
+    value.ok_or_else(|| refused(field, "it is missing or empty"))
+}
+
+/// A field's text; `None` where it is absent, null or empty.
+fn optional<'a>(
+    field: &str,
+    value: Option<Wire<'a>>,
+    accept: Accept,
+) -> Result<Option<Cow<'a, str>>, Error> {
+    let Some(value) = value else { return Ok(None) };
+    let Some(text) = value.into_text(accept).map_err(|reason| refused(field, reason))? else {
+        return Ok(None);
+    };
+    if text.len() > MAX_FIELD {
+        return Err(refused(
+            field,
+            &format!("it has {} bytes; at most {MAX_FIELD} are read", text.len()),
+        ));
+    }
+    if text.as_bytes().contains(&0) {
+        return Err(refused(field, "it holds a NUL character"));
+    }
+    Ok(Some(text).filter(|text| !text.is_empty()))
+}
+
+fn refused(field: &str, reason: &str) -> Error {
+    Error::payload(format!("the delivery's `{field}` cannot be read: {reason}")).with_field(field)
+}
+
+impl<'a> Wire<'a> {
+    fn into_text(self, accept: Accept) -> Result<Option<Cow<'a, str>>, &'static str> {
+        let raw = match self {
+            Self::Form(text) => return Ok(Some(text)),
+            Self::Json(raw) => raw.get(),
+        };
+        match raw.as_bytes().first() {
+            Some(b'"') => unquote(raw).map(Some).ok_or("its text is not valid Unicode"),
+            Some(b'n') => Ok(None),
+            Some(b'0'..=b'9' | b'-') if accept == Accept::Decimal => Ok(Some(Cow::Borrowed(raw))),
+            Some(b'0'..=b'9') if accept == Accept::Integer => {
+                if raw.bytes().all(|byte| byte.is_ascii_digit()) {
+                    Ok(Some(Cow::Borrowed(raw)))
+                } else {
+                    Err("a number here must be whole")
+                }
+            }
+            _ => Err("it is of the wrong JSON type; a string was expected"),
+        }
+    }
+
+    fn into_json(self) -> Result<Box<RawValue>, Error> {
+        match self {
+            Self::Json(raw) => Ok(raw.to_owned()),
+            Self::Form(text) => serde_json::value::to_raw_value(&text)
+                .map_err(|error| Error::payload("a form field cannot be kept").with_source(error)),
+        }
+    }
+}
+
+/// The text of a JSON string, borrowed where it has no escape.
+fn unquote(raw: &str) -> Option<Cow<'_, str>> {
+    let inner = raw.strip_prefix('"')?.strip_suffix('"')?;
+    if inner.as_bytes().contains(&b'\\') {
+        serde_json::from_str::<String>(raw).ok().map(Cow::Owned)
+    } else {
+        Some(Cow::Borrowed(inner))
+    }
+}
+
+fn read_json<'a>(text: &'a str, fields: &mut Fields<'a>) -> Result<(), Error> {
+    let mut parser = serde_json::Deserializer::from_str(text);
+    let unique = parser
+        .deserialize_map(ObjectVisitor(fields))
+        .and_then(|unique| parser.end().map(|()| unique))
+        .map_err(|error| Error::payload("the body is not valid JSON").with_source(error))?;
+    if unique { Ok(()) } else { Err(repeated_key()) }
+}
+
+fn repeated_key() -> Error {
+    Error::payload("the body repeats a key, so that it could be read in two ways")
+}
+
+/// Reads the top-level object into the fields; false where a key is repeated.
+struct ObjectVisitor<'f, 'a>(&'f mut Fields<'a>);
+
+impl<'de> Visitor<'de> for ObjectVisitor<'_, 'de> {
+    type Value = bool;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut unique = true;
+        while let Some(slot) = map.next_key_seed(SlotSeed)? {
+            let value = map.next_value::<&'de RawValue>()?;
+            unique &= self.0.put(slot, Wire::Json(value));
+        }
+        Ok(unique)
+    }
+}
+
+/// Reads a key without keeping a copy of the known ones.
+struct SlotSeed;
+
+impl<'de> serde_core::de::DeserializeSeed<'de> for SlotSeed {
+    type Value = Slot;
+
+    fn deserialize<D: serde_core::Deserializer<'de>>(self, from: D) -> Result<Slot, D::Error> {
+        from.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for SlotSeed {
+    type Value = Slot;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_str<E>(self, key: &str) -> Result<Slot, E> {
+        Ok(Slot::of(key))
+    }
+}
+
+fn read_form<'a>(text: &'a str, fields: &mut Fields<'a>) -> Result<(), Error> {
+    for pair in text.trim_ascii().split('&').filter(|pair| !pair.is_empty()) {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let slot = Slot::of(&form_decode(key)?);
+        if !fields.put(slot, Wire::Form(form_decode(value)?)) {
+            return Err(repeated_key());
+        }
+    }
+    Ok(())
+}
+
+/// `application/x-www-form-urlencoded`, strict about UTF-8: a lossy reading could change what
+/// was signed.
+fn form_decode(text: &str) -> Result<Cow<'_, str>, Error> {
+    let not_utf8 = |error| Error::payload("a form field is not UTF-8").with_source(error);
+    if text.contains('+') {
+        let spaced = text.replace('+', " ");
+        let decoded = percent_decode_str(&spaced).decode_utf8().map_err(not_utf8)?;
+        return Ok(Cow::Owned(decoded.into_owned()));
+    }
+    percent_decode_str(text).decode_utf8().map_err(not_utf8)
+}

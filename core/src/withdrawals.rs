@@ -1,0 +1,151 @@
+//! Withdrawals, the payouts: `POST /createWithdrawalRequest`.
+
+use std::fmt;
+
+use reqwest::Method;
+use serde::Serialize;
+
+use crate::amount::Amount;
+use crate::client::Client;
+use crate::error::Error;
+use crate::payment_methods::PaymentMethod;
+use crate::request_fields::{self, json};
+use crate::response::Response;
+use crate::transport::{self, Call, Credentials, Policy, Request};
+
+/// Pays out of the merchant's wallet; see [`Client::withdrawals`].
+#[derive(Debug, Clone, Copy)]
+pub struct Withdrawals<'a> {
+    client: &'a Client,
+}
+
+impl<'a> Withdrawals<'a> {
+    pub(crate) fn new(client: &'a Client) -> Self {
+        Self { client }
+    }
+
+    /// Pays out. Needs the client's API secret and merchant email.
+    ///
+    /// **The provider knows no idempotency key: what is sent twice may be paid twice.** So a try
+    /// is repeated only where nothing left this machine, or the provider answered 429. It opens a
+    /// connection of its own, and once begun it runs to its end, even when this future is dropped.
+    ///
+    /// # Errors
+    /// - [`OutcomeUnknown`](crate::ErrorKind::OutcomeUnknown): it was sent and no conclusive
+    ///   answer came. Money may have moved: look in the wallet before you do it again.
+    /// - [`Validation`](crate::ErrorKind::Validation), before anything is sent: no secret, no
+    ///   merchant email, a blank currency, what [`PaymentMethod`] refuses, a time limit of zero.
+    /// - [`Connection`](crate::ErrorKind::Connection), [`Timeout`](crate::ErrorKind::Timeout):
+    ///   nothing was sent.
+    /// - The classes of a refusal: [`Authentication`](crate::ErrorKind::Authentication),
+    ///   [`PermissionDenied`](crate::ErrorKind::PermissionDenied),
+    ///   [`NotFound`](crate::ErrorKind::NotFound) (the email has no account),
+    ///   [`AccountBlocked`](crate::ErrorKind::AccountBlocked),
+    ///   [`RateLimit`](crate::ErrorKind::RateLimit), [`Api`](crate::ErrorKind::Api).
+    pub fn create(&self, withdrawal: CreateWithdrawal) -> Call<Withdrawal> {
+        Call::new(self.client, withdrawal.into_request(self.client), Withdrawal::read)
+    }
+}
+
+/// What a withdrawal is made of.
+///
+/// ```
+/// use kazawallet::{CreateWithdrawal, PaymentMethod};
+///
+/// let withdrawal = CreateWithdrawal::new(
+///     "500000".parse()?,
+///     "SYP",
+///     PaymentMethod::haram_under_3m("سعيد محمد حمدان", "0933123456", "دمشق"),
+/// )
+/// .note("salary, May");
+/// # Ok::<(), kazawallet::Error>(())
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct CreateWithdrawal {
+    amount: Amount,
+    currency: String,
+    payment_method: PaymentMethod,
+    note: Option<String>,
+}
+
+impl CreateWithdrawal {
+    /// A withdrawal of an amount in a currency, given by its code (such as `SYP`).
+    pub fn new(amount: Amount, currency: impl Into<String>, payment_method: PaymentMethod) -> Self {
+        Self { amount, currency: currency.into(), payment_method, note: None }
+    }
+
+    /// A note for the withdrawal.
+    pub fn note(mut self, note: impl Into<String>) -> Self {
+        self.note = Some(note.into());
+        self
+    }
+
+    fn into_request(self, client: &Client) -> Result<Request, Error> {
+        let email = transport::required_email(client)?;
+        request_fields::check_amount(&self.amount)?;
+        request_fields::check_filled("currency", &self.currency)?;
+        let method = self.payment_method.checked(&self.amount, &self.currency)?;
+        let body = Body {
+            email,
+            currency: &self.currency,
+            amount: self.amount.as_str(),
+            note: self.note.as_deref(),
+            payment_method: method.id(),
+            fields: &method,
+        };
+        Ok(Request {
+            method: Method::POST,
+            path: "/createWithdrawalRequest".into(),
+            endpoint: "/createWithdrawalRequest".into(),
+            policy: Policy::Payout,
+            credentials: Credentials::KeyAndSecret,
+            json: Some(json(&body)?),
+        })
+    }
+}
+
+impl fmt::Debug for CreateWithdrawal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CreateWithdrawal")
+            .field("amount", &self.amount)
+            .field("currency", &self.currency)
+            .field("payment_method", &self.payment_method)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The request as the documentation shows it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Body<'a> {
+    email: &'a str,
+    currency: &'a str,
+    amount: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<&'a str>,
+    payment_method: &'a str,
+    fields: &'a PaymentMethod,
+}
+
+/// A withdrawal that the provider accepted.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Withdrawal {
+    /// `approved` (documented). Other values are possible; `None` where the answer has none.
+    pub status: Option<String>,
+    /// The provider's message.
+    pub message: Option<String>,
+    /// The whole answer.
+    pub raw: Response,
+}
+
+impl Withdrawal {
+    fn read(response: &Response) -> Result<Self, &'static str> {
+        let answer = response.object().ok_or("it is not a JSON object")?;
+        let status = answer.text("status");
+        if answer.success() != Some(true) && status.is_none() {
+            return Err("it says neither success nor a status");
+        }
+        Ok(Self { status, message: answer.text("message"), raw: response.clone() })
+    }
+}
