@@ -126,6 +126,10 @@ impl<'a> Fields<'a> {
             }
             (order_id, id) => order_id.or(id),
         };
+        let mut extra = BTreeMap::new();
+        for (key, value) in self.extra {
+            extra.insert(key, value.into_json()?);
+        }
         let amount = required("amount", optional("amount", self.amount, Accept::Decimal)?)?;
         Ok(Payload {
             order_id: required("order_id", optional("order_id", order_id, Accept::Integer)?)?,
@@ -134,11 +138,7 @@ impl<'a> Fields<'a> {
             status: required("status", optional("status", self.status, Accept::Text)?)?,
             currency: optional("currency", self.currency, Accept::Text)?,
             reference: optional("ref", self.reference, Accept::Integer)?,
-            extra: self
-                .extra
-                .into_iter()
-                .map(|(key, value)| Ok((key, value.into_json()?)))
-                .collect::<Result<_, Error>>()?,
+            extra,
         })
     }
 }
@@ -172,9 +172,6 @@ fn optional<'a>(
             &format!("it has {} bytes; at most {MAX_FIELD} are read", text.len()),
         ));
     }
-    if text.as_bytes().contains(&0) {
-        return Err(refused(field, "it holds a NUL character"));
-    }
     Ok(Some(text).filter(|text| !text.is_empty()))
 }
 
@@ -185,11 +182,11 @@ fn refused(field: &str, reason: &str) -> Error {
 impl<'a> Wire<'a> {
     fn into_text(self, accept: Accept) -> Result<Option<Cow<'a, str>>, &'static str> {
         let raw = match self {
-            Self::Form(text) => return Ok(Some(text)),
+            Self::Form(text) => return without_nul(text).map(Some),
             Self::Json(raw) => raw.get(),
         };
         match raw.as_bytes().first() {
-            Some(b'"') => unquote(raw).map(Some).ok_or("its text is not valid Unicode"),
+            Some(b'"') => unquote(raw).map(Some),
             Some(b'n') => Ok(None),
             Some(b'0'..=b'9' | b'-') if accept == Accept::Decimal => Ok(Some(Cow::Borrowed(raw))),
             Some(b'0'..=b'9') if accept == Accept::Integer => {
@@ -212,14 +209,20 @@ impl<'a> Wire<'a> {
     }
 }
 
-/// The text of a JSON string, borrowed where it has no escape.
-fn unquote(raw: &str) -> Option<Cow<'_, str>> {
-    let inner = raw.strip_prefix('"')?.strip_suffix('"')?;
-    if inner.as_bytes().contains(&b'\\') {
-        serde_json::from_str::<String>(raw).ok().map(Cow::Owned)
-    } else {
-        Some(Cow::Borrowed(inner))
+/// The text of a JSON string, borrowed where it has no escape. Then it holds no NUL either: the
+/// parser refuses a bare control character.
+fn unquote(raw: &str) -> Result<Cow<'_, str>, &'static str> {
+    match raw.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+        Some(text) if !text.as_bytes().contains(&b'\\') => Ok(Cow::Borrowed(text)),
+        _ => match serde_json::from_str(raw) {
+            Ok(text) => without_nul(Cow::Owned(text)),
+            Err(_) => Err("its text is not valid Unicode"),
+        },
     }
+}
+
+fn without_nul(text: Cow<'_, str>) -> Result<Cow<'_, str>, &'static str> {
+    if text.contains('\0') { Err("it holds a NUL character") } else { Ok(text) }
 }
 
 fn read_json<'a>(text: &'a str, fields: &mut Fields<'a>) -> Result<(), Error> {

@@ -1,0 +1,66 @@
+# Every command that a person needs. Each does its own set-up and says what it does.
+
+# The oldest compiler that builds the workspace, as Cargo.toml declares it.
+MSRV := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+WASM := wasm32-unknown-unknown
+# Tools of a fixed version, kept apart from what the machine has.
+TOOLS := .tools
+CARGO_DENY_VERSION := 0.20.2
+RUFF_VERSION := 0.14.5
+FUZZ_SECONDS := 660
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench fuzz
+
+help:
+	@echo "make demo   a payment and a payout against the simulator, an attack and an accident"
+	@echo "make test   every test, from the public face"
+	@echo "make lint   formatting, clippy, docs, licences, the oldest compiler, generated files"
+	@echo "make bench  verification beside the bare hashes"
+	@echo "make fuzz   the webhook against random bytes (needs a nightly compiler)"
+
+demo:
+	@echo "== building the simulator and the demo (the first time takes a minute or two)"
+	@cargo build --quiet --locked --package kazawallet-simulator --example demo
+	@cargo run --quiet --locked --package kazawallet-simulator --example demo
+
+test:
+	@echo "== tests of the core without its client: webhooks and amounts alone"
+	cargo test --locked --package kazawallet --no-default-features
+	@echo "== all tests of the workspace: vectors, scenarios, the simulator, TLS, proxies, documentation"
+	cargo test --locked --workspace --all-features
+	@echo "== the core for WebAssembly"
+	rustup target add $(WASM)
+	cargo build --locked --package kazawallet --no-default-features --target $(WASM)
+
+lint: $(TOOLS)/bin/cargo-deny $(TOOLS)/python/bin/ruff
+	@echo "== formatting"
+	cargo fmt --all --check
+	$(TOOLS)/python/bin/ruff check tests
+	$(TOOLS)/python/bin/ruff format --check tests
+	@echo "== generated files are up to date"
+	python3 tests/vectors/make_payloads.py --check
+	@echo "== clippy and rustdoc, warnings denied"
+	cargo clippy --locked --workspace --all-targets --all-features -- --deny warnings
+	cargo clippy --locked --package kazawallet --no-default-features -- --deny warnings
+	RUSTDOCFLAGS="--deny warnings" cargo doc --locked --workspace --all-features --no-deps
+	@echo "== licences, bans and sources (advisories need a database that is not on this machine)"
+	$(TOOLS)/bin/cargo-deny --all-features check licenses bans sources
+	@echo "== the oldest compiler, Rust $(MSRV)"
+	rustup toolchain install $(MSRV) --profile minimal
+	cargo +$(MSRV) build --locked --workspace --all-features
+
+bench:
+	cargo bench --locked --package kazawallet --bench webhook
+
+fuzz:
+	cd core && cargo +nightly fuzz run verify -- -max_total_time=$(FUZZ_SECONDS)
+
+$(TOOLS)/bin/cargo-deny:
+	@echo "== installing cargo-deny $(CARGO_DENY_VERSION) into $(TOOLS) (a few minutes)"
+	cargo install --locked --root $(TOOLS) cargo-deny --version $(CARGO_DENY_VERSION)
+
+$(TOOLS)/python/bin/ruff:
+	@echo "== installing ruff $(RUFF_VERSION) into $(TOOLS)"
+	python3 -m venv $(TOOLS)/python
+	$(TOOLS)/python/bin/pip install --quiet --disable-pip-version-check ruff==$(RUFF_VERSION)
