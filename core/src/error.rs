@@ -296,6 +296,13 @@ impl Error {
         self.with_outcome(Outcome::Unknown)
     }
 
+    /// The same failure, which sent nothing, after a try that may have reached the provider.
+    pub(crate) fn after_an_earlier_try(mut self) -> Self {
+        self.0.message =
+            format!("an earlier try may have been carried out; of the last: {}", self.0.message);
+        self.with_outcome(Outcome::Unknown)
+    }
+
     pub(crate) fn with_status(mut self, status: u16) -> Self {
         self.0.status = Some(status);
         self

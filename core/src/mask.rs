@@ -15,7 +15,7 @@ const SHOWN_FIELDS: [&str; 3] = ["amount", "currency", "paymentMethod"];
 pub(crate) struct Mask<'a> {
     /// The request's JSON body.
     pub(crate) body: &'a [u8],
-    /// Credentials, the merchant's email, and what a raw request's query holds.
+    /// Credentials, the merchant's email, and what a raw request's path and query hold.
     pub(crate) others: Vec<String>,
 }
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
+use percent_encoding::percent_decode_str;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Method, Url};
 use rustls::pki_types::CertificateDer;
@@ -129,13 +130,10 @@ impl<T: Send + 'static> IntoFuture for Call<T> {
             // Once begun, a payout must not be stopped half-way by a caller who loses patience.
             let task = tokio::spawn(run.with_current_subscriber());
             task.await.unwrap_or_else(|stopped| {
-                Err(Error::new(
-                    ErrorKind::OutcomeUnknown,
-                    "the runtime stopped in the middle of the call",
-                )
-                .with_outcome(Outcome::Unknown)
-                .with_source(stopped)
-                .into_outcome_unknown())
+                let said = "the runtime stopped in the middle of the call";
+                Err(Error::new(ErrorKind::Connection, said)
+                    .with_source(stopped)
+                    .into_outcome_unknown())
             })
         })
     }
@@ -203,7 +201,7 @@ impl Exchange {
                 Err(failure) => failure,
             };
             if failure.cause == Cause::NotSent && may_have_happened {
-                failure.error = failure.error.with_outcome(Outcome::Unknown);
+                failure.error = failure.error.after_an_earlier_try();
             }
             may_have_happened = failure.error.outcome() == Some(Outcome::Unknown);
 
@@ -298,11 +296,16 @@ impl Exchange {
     fn mask(&self) -> Mask<'_> {
         let credentials = self.headers.values().filter(|value| value.is_sensitive());
         let query = self.url.query_pairs().map(|(_, value)| value.into_owned());
+        // Below its first segment a raw request's path may name a person.
+        let path = self.request.path.split('?').next().unwrap_or_default();
+        let below = path.split('/').skip(2);
+        let segments = below.map(|part| percent_decode_str(part).decode_utf8_lossy().into_owned());
         Mask {
             body: self.request.json.as_deref().unwrap_or_default(),
             others: credentials
                 .filter_map(|value| value.to_str().ok().map(str::to_owned))
                 .chain(query)
+                .chain(segments)
                 .collect(),
         }
     }
