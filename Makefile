@@ -17,7 +17,7 @@ help:
 	@echo "make test   every test, from the public face"
 	@echo "make lint   formatting, clippy, docs, licences, the oldest compiler, generated files"
 	@echo "make bench  verification beside the bare hashes"
-	@echo "make fuzz   the webhook against random bytes (needs a nightly compiler)"
+	@echo "make fuzz   the webhook against random bytes (needs nightly Rust and cargo-fuzz)"
 
 demo:
 	@echo "== building the simulator and the demo (the first time takes a minute or two)"
@@ -54,6 +54,7 @@ bench:
 	cargo bench --locked --package kazawallet --bench webhook
 
 fuzz:
+	python3 core/fuzz/make_seeds.py
 	cd core && cargo +nightly fuzz run verify -- -max_total_time=$(FUZZ_SECONDS)
 
 $(TOOLS)/bin/cargo-deny:

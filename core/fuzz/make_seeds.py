@@ -1,17 +1,16 @@
 #!/usr/bin/env python3
-"""Writes seeds/ from tests/vectors/payloads.json: each body as it is, and each event's fields as
+"""Writes corpus/verify/ from tests/vectors/payloads.json: each body as it is, and each event's fields as
 the list that the target signs. Bodies over 2 KiB are left out: the limits are the vectors' work.
 """
 
 import base64
 import hashlib
 import json
-import shutil
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 VECTORS = HERE.parent.parent / "tests" / "vectors" / "payloads.json"
-SEEDS = HERE / "seeds"
+SEEDS = HERE / "corpus" / "verify"
 LARGEST = 2048
 
 
@@ -36,8 +35,7 @@ for number, case in enumerate(json.loads(VECTORS.read_text(encoding="utf-8"))["c
     seeds.add(body(case))
     if "event" in case:
         seeds.add(fields(case["event"], number % 8))
-shutil.rmtree(SEEDS, ignore_errors=True)
-SEEDS.mkdir()
+SEEDS.mkdir(parents=True, exist_ok=True)
 kept = [seed for seed in seeds if len(seed) <= LARGEST]
 for seed in kept:
     (SEEDS / hashlib.sha256(seed).hexdigest()[:16]).write_bytes(seed)

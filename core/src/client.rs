@@ -318,13 +318,18 @@ impl fmt::Debug for ClientBuilder {
 
 fn credential_header(name: &str, text: &str) -> Result<HeaderValue, Error> {
     credentials::check(name, text)?;
-    let mut header = HeaderValue::from_str(text).map_err(|_| {
+    let mut header = header_value(text).ok_or_else(|| {
         Error::configuration(format!(
             "the {name} cannot be sent as an HTTP header: it holds characters other than ASCII"
         ))
     })?;
     header.set_sensitive(true);
     Ok(header)
+}
+
+/// Other bytes than ASCII could be sent too, but no two servers read them alike.
+fn header_value(text: &str) -> Option<HeaderValue> {
+    if text.is_ascii() { HeaderValue::from_str(text).ok() } else { None }
 }
 
 fn merchant_email_header(email: &str) -> Result<HeaderValue, Error> {
@@ -345,7 +350,7 @@ fn user_agent(app_name: Option<&str>) -> Result<HeaderValue, Error> {
         }
         text = format!("{text} ({name})");
     }
-    HeaderValue::from_str(&text).map_err(|_| {
+    header_value(&text).ok_or_else(|| {
         Error::configuration("the app name cannot be part of an HTTP header: use plain ASCII")
     })
 }

@@ -6,6 +6,7 @@
 //! makes the safe way the easy one.
 //!
 //! ```no_run
+//! # #[cfg(feature = "client")]
 //! # async fn example(body_of_the_webhook: &[u8]) -> Result<(), kazawallet::Error> {
 //! use kazawallet::{Client, CreatePaymentLink, Order, Webhook};
 //!

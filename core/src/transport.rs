@@ -503,15 +503,7 @@ impl Transport {
         let added = added_roots(&options.root_certificates)?;
         let plain = loopback && base_url.scheme() == "http";
         let tls = if plain { tls_unused() } else { tls(added) }?;
-        let proxy = options
-            .proxy
-            .map(|url| {
-                reqwest::Proxy::all(url).map_err(|error| {
-                    Error::configuration("the proxy's URL cannot be read")
-                        .with_source(error.without_url())
-                })
-            })
-            .transpose()?;
+        let proxy = options.proxy.as_deref().map(read_proxy).transpose()?;
         let build = |kept: usize| {
             let mut builder = reqwest::Client::builder()
                 .tls_backend_preconfigured(tls.clone())
@@ -538,6 +530,22 @@ impl Transport {
     fn http(&self, fresh: bool) -> &reqwest::Client {
         if fresh { &self.fresh } else { &self.pooled }
     }
+}
+
+/// The HTTP library takes any URL here, and passes by a proxy of a kind that it does not know.
+fn read_proxy(text: &str) -> Result<reqwest::Proxy, Error> {
+    let refused = || {
+        Error::configuration(
+            "the proxy's URL cannot be used: it should look like http://proxy.example:8080, and \
+             begin with http, https, socks5 or socks5h",
+        )
+    };
+    let url = Url::parse(text).map_err(|error| refused().with_source(error))?;
+    let known = matches!(url.scheme(), "http" | "https" | "socks5" | "socks5h");
+    if !known || url.host_str().is_none_or(str::is_empty) {
+        return Err(refused());
+    }
+    reqwest::Proxy::all(url).map_err(|error| refused().with_source(error.without_url()))
 }
 
 fn added_roots(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Error> {

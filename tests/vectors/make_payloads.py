@@ -229,6 +229,10 @@ def order_ids():
     good("id in place of order_id, json", json_body(order_id=None, id=quoted(ORDER_ID)))
     good("id in place of order_id, form", form_body(order_id=None, id=ORDER_ID))
     good(
+        "id in place of an order_id that is null",
+        json_body(order_id="null", id=quoted(ORDER_ID)),
+    )
+    good(
         "order_id counts where id is there too, json",
         json_body(id='"12"'),
         event(extra={"id": '"12"'}),

@@ -119,7 +119,8 @@ impl<'a> Fields<'a> {
     }
 
     fn check(mut self) -> Result<Payload<'a>, Error> {
-        let order_id = match (self.order_id, self.id) {
+        // A null is as good as nothing there.
+        let order_id = match (self.order_id.filter(|value| !value.is_null()), self.id) {
             (Some(order_id), Some(id)) => {
                 self.extra.insert("id".to_owned(), id);
                 Some(order_id)
@@ -180,6 +181,10 @@ fn refused(field: &str, reason: &str) -> Error {
 }
 
 impl<'a> Wire<'a> {
+    fn is_null(&self) -> bool {
+        matches!(self, Self::Json(raw) if raw.get() == "null")
+    }
+
     fn into_text(self, accept: Accept) -> Result<Option<Cow<'a, str>>, &'static str> {
         let raw = match self {
             Self::Form(text) => return without_nul(text).map(Some),

@@ -36,7 +36,8 @@ impl Signer {
         credentials::check("API secret", secret.expose())?;
         let keyed = Mac::new_from_slice(secret.expose().as_bytes())
             .map_err(|error| Error::configuration(format!("the API secret: {error}")))?;
-        Ok(Self { suffix: Zeroizing::new(format!("{SEPARATOR}{}", key.expose())), keyed })
+        // `concat` allocates once, so that no half-made copy of the key is left unwiped.
+        Ok(Self { suffix: Zeroizing::new([SEPARATOR, key.expose()].concat()), keyed })
     }
 
     pub(super) fn sign(&self, amount: &str, order_id: &str) -> String {
