@@ -36,8 +36,8 @@ test:
 lint: $(TOOLS)/bin/cargo-deny $(TOOLS)/python/bin/ruff
 	@echo "== formatting"
 	cargo fmt --all --check
-	$(TOOLS)/python/bin/ruff check tests
-	$(TOOLS)/python/bin/ruff format --check tests
+	$(TOOLS)/python/bin/ruff check .
+	$(TOOLS)/python/bin/ruff format --check .
 	@echo "== generated files are up to date"
 	python3 tests/vectors/make_payloads.py --check
 	@echo "== clippy and rustdoc, warnings denied"
