@@ -329,8 +329,12 @@ impl Error {
     }
 
     pub(crate) fn with_body(mut self, body: &[u8]) -> Self {
-        let capped = body.get(..BODY_CAP).unwrap_or(body);
-        self.0.body = Some(String::from_utf8_lossy(capped).into_owned());
+        // What is not UTF-8 is replaced, which lengthens it: the cap is on what is kept.
+        let start = body.get(..BODY_CAP).unwrap_or(body);
+        let mut kept = String::from_utf8_lossy(start).into_owned();
+        let end = (0..=BODY_CAP).rev().find(|end| kept.is_char_boundary(*end));
+        kept.truncate(end.unwrap_or_default());
+        self.0.body = Some(kept);
         self
     }
 }
