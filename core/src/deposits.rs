@@ -81,8 +81,7 @@ impl CreateDeposit {
 
     fn into_request(self, client: &Client) -> Result<Request, Error> {
         let merchant_email = transport::required_email(client)?;
-        request_fields::check_amount(&self.amount)?;
-        request_fields::check_filled("currency", &self.currency)?;
+        request_fields::check_money(&self.amount, &self.currency)?;
         if !self.user_email.contains('@') {
             return Err(Error::validation("user_email", "it is not an email address"));
         }

@@ -91,8 +91,7 @@ impl CreatePaymentLink {
 
     fn into_request(self, client: &Client) -> Result<Request, Error> {
         let email = transport::required_email(client)?;
-        request_fields::check_amount(&self.amount)?;
-        request_fields::check_filled("currency", &self.currency)?;
+        request_fields::check_money(&self.amount, &self.currency)?;
         if let Some(reference) = &self.reference {
             request_fields::check_reference(reference)?;
         }

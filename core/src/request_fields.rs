@@ -10,11 +10,12 @@ use crate::error::Error;
 const MAX_REFERENCE: usize = 1024;
 
 /// An amount that was read from a wallet or a webhook may be one that cannot be paid.
-pub(crate) fn check_amount(amount: &Amount) -> Result<(), Error> {
-    amount.as_str().parse::<Amount>().map(drop)
+pub(crate) fn check_money(amount: &Amount, currency: &str) -> Result<(), Error> {
+    amount.as_str().parse::<Amount>()?;
+    check_filled("currency", currency)
 }
 
-pub(crate) fn check_filled(field: &str, text: &str) -> Result<(), Error> {
+fn check_filled(field: &str, text: &str) -> Result<(), Error> {
     if text.trim().is_empty() {
         return Err(Error::validation(field, "it is blank"));
     }

@@ -82,8 +82,7 @@ impl CreateWithdrawal {
 
     fn into_request(self, client: &Client) -> Result<Request, Error> {
         let email = transport::required_email(client)?;
-        request_fields::check_amount(&self.amount)?;
-        request_fields::check_filled("currency", &self.currency)?;
+        request_fields::check_money(&self.amount, &self.currency)?;
         let method = self.payment_method.checked(&self.amount, &self.currency)?;
         let body = Body {
             email,
