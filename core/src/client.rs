@@ -28,7 +28,8 @@ const SIMULATOR_KEY_PREFIX: &str = "sim_";
 /// A merchant's connection to the Kazawallet API.
 ///
 /// It is cheap to clone and to share between threads and tasks, and keeps its connections alive.
-/// Make one and keep it. Calls must run inside a tokio runtime with I/O and time enabled.
+/// Make one and keep it. Calls must run inside a tokio runtime: outside of one they fail with a
+/// [`Configuration`](crate::ErrorKind::Configuration) error.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), kazawallet::Error> {
@@ -43,6 +44,10 @@ const SIMULATOR_KEY_PREFIX: &str = "sim_";
 /// # Ok(())
 /// # }
 /// ```
+///
+/// # Panics
+/// tokio itself panics where a call runs in a runtime that was built without I/O or time;
+/// `#[tokio::main]` and `enable_all` have both.
 ///
 /// # What it does on its own
 /// - TLS is always verified; nothing turns that off. Redirects are not followed, so that a key
@@ -257,8 +262,9 @@ impl ClientBuilder {
     /// # Errors
     /// [`Configuration`](crate::ErrorKind::Configuration), with a message that names the option:
     /// no API key; a key, a secret, an email or an app name that is blank or cannot be an HTTP
-    /// header; a base URL that is not `https` (see [`base_url`](Self::base_url)) or has a query,
-    /// a fragment or a user name; a time limit of zero; a proxy or root certificates that cannot
+    /// header; a merchant email that is no email; a base URL that is not `https` (see
+    /// [`base_url`](Self::base_url)) or has a query, a fragment or a user name; a simulator's key
+    /// without a simulator's base URL; a time limit of zero; a proxy or root certificates that cannot
     /// be read.
     pub fn build(self) -> Result<Client, Error> {
         let api_key = self.api_key.ok_or_else(|| {
@@ -273,10 +279,16 @@ impl ClientBuilder {
             .transpose()?;
         let merchant_email_header =
             self.merchant_email.as_deref().map(merchant_email_header).transpose()?;
-        let base_url = check_base_url(
-            self.base_url.as_deref().unwrap_or(DEFAULT_BASE_URL),
-            api_key.expose().starts_with(SIMULATOR_KEY_PREFIX),
-        )?;
+        let simulator_key = api_key.expose().starts_with(SIMULATOR_KEY_PREFIX);
+        let base_url =
+            check_base_url(self.base_url.as_deref().unwrap_or(DEFAULT_BASE_URL), simulator_key)?;
+        let provider = Url::parse(DEFAULT_BASE_URL);
+        if simulator_key && provider.is_ok_and(|url| url.host_str() == base_url.host_str()) {
+            return Err(Error::configuration(
+                "the API key is a simulator's, and the base URL is the provider's: give the \
+                 simulator's, or set KAZAWALLET_BASE_URL",
+            ));
+        }
         let transport = Transport::connect_to(
             &base_url,
             ConnectOptions {
@@ -365,7 +377,8 @@ fn positive(option: &str, duration: Duration) -> Result<Duration, Error> {
 fn check_base_url(text: &str, simulator_key: bool) -> Result<Url, Error> {
     let refused = |problem: &str| {
         Error::configuration(format!(
-            "the base URL {problem}: it should look like {DEFAULT_BASE_URL}"
+            "the base URL {problem}: leave it out to talk to the provider, or give one such as \
+             http://127.0.0.1:8787/wallet for a simulator on this machine"
         ))
     };
     let url = Url::parse(text).map_err(|error| refused("cannot be read").with_source(error))?;

@@ -249,10 +249,11 @@ impl Error {
     }
 
     pub(crate) fn mismatch(field: &str, expected: &str, actual: Option<&str>) -> Self {
-        // A ref or an order id may be a person's data: the message names the field alone.
         let said = match actual {
-            Some(_) => "is not the order's",
-            None => "is missing",
+            None => "is missing".to_owned(),
+            // A ref or an order id may be a person's data: they are not shown.
+            Some(_) if matches!(field, "ref" | "order_id") => "is not the order's".to_owned(),
+            Some(actual) => format!("is {actual}, the order's is {expected}"),
         };
         let mut error = Self::new(
             ErrorKind::OrderMismatch,

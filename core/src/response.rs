@@ -287,7 +287,9 @@ fn describe(status: u16, kind: ErrorKind, key: Option<&str>) -> String {
             "the provider did not accept the credentials: check the API key and the API secret"
         }
         (ErrorKind::PermissionDenied, _) => "the provider does not allow this to this API key",
-        (ErrorKind::NotFound, _) => "the provider did not find it",
+        (ErrorKind::NotFound, _) => {
+            "there is nothing at this address, or by this id: check the base URL and the path"
+        }
         (ErrorKind::RateLimit, _) => "too many calls: wait before the next one",
         (ErrorKind::Server, _) => "the provider failed, and may have acted first",
         (ErrorKind::UnexpectedResponse, _) => {

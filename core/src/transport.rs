@@ -5,8 +5,8 @@ use std::convert::Infallible;
 use std::error::Error as StdError;
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Method, Url};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use tokio::runtime;
 use tokio::time::Instant;
 use tracing::instrument::WithSubscriber;
 use tracing::{Instrument, Span, field};
@@ -150,7 +151,7 @@ struct Exchange {
 
 impl Exchange {
     fn prepare(client: Client, request: Request, timeout: Option<Duration>) -> Result<Self, Error> {
-        if tokio::runtime::Handle::try_current().is_err() {
+        if runtime::Handle::try_current().is_err() {
             return Err(Error::configuration(
                 "no tokio runtime: await the call inside one, with I/O and time enabled",
             ));
@@ -340,7 +341,8 @@ fn required_secret(client: &Client) -> Result<&HeaderValue, Error> {
     client.inner().headers.api_secret.as_ref().ok_or_else(|| {
         Error::validation(
             "api_secret",
-            "the client has none and this call needs one; the provider's support hands it out",
+            "this call needs it and the client has none: give it when the client is built, or set \
+             KAZAWALLET_API_SECRET beside KAZAWALLET_API_KEY. The provider's support hands it out",
         )
     })
 }
@@ -358,8 +360,8 @@ pub(crate) fn required_email(client: &Client) -> Result<&str, Error> {
 fn missing_email() -> Error {
     Error::validation(
         "merchant_email",
-        "the client has none and this call needs one: the email of the merchant's Kazawallet \
-         account",
+        "this call needs it and the client has none: give the email of the merchant's Kazawallet \
+         account when the client is built, or set KAZAWALLET_MERCHANT_EMAIL",
     )
 }
 
@@ -485,8 +487,49 @@ fn is_certificate_error(error: &(dyn StdError + 'static)) -> bool {
 
 /// The HTTP clients, which differ only in whether they keep connections.
 pub(crate) struct Transport {
-    pooled: reqwest::Client,
+    options: HttpOptions,
+    kept: Mutex<Kept>,
     fresh: reqwest::Client,
+}
+
+/// The client that keeps connections. A connection makes progress only while the runtime that
+/// opened it runs, and a call from another one could wait for it in vain: so connections are kept
+/// for one runtime, the last that made a call.
+struct Kept {
+    runtime: Option<runtime::Id>,
+    http: reqwest::Client,
+}
+
+/// What every HTTP client of a transport is built from.
+struct HttpOptions {
+    tls: rustls::ClientConfig,
+    connect_timeout: Duration,
+    user_agent: HeaderValue,
+    loopback: bool,
+    proxy: Option<reqwest::Proxy>,
+}
+
+impl HttpOptions {
+    fn build(&self, kept_connections: usize) -> Result<reqwest::Client, Error> {
+        let mut builder = reqwest::Client::builder()
+            .tls_backend_preconfigured(self.tls.clone())
+            .http1_only()
+            .retry(reqwest::retry::never())
+            .redirect(reqwest::redirect::Policy::none())
+            .referer(false)
+            .connect_timeout(self.connect_timeout)
+            .pool_idle_timeout(KEEP_IDLE)
+            .pool_max_idle_per_host(kept_connections)
+            .user_agent(self.user_agent.clone());
+        if self.loopback {
+            builder = builder.no_proxy();
+        } else if let Some(proxy) = &self.proxy {
+            builder = builder.proxy(proxy.clone());
+        }
+        builder.build().map_err(|error| {
+            Error::configuration("the HTTP client cannot be built").with_source(error)
+        })
+    }
 }
 
 /// What of a client's options concerns connections.
@@ -504,31 +547,30 @@ impl Transport {
         let plain = loopback && base_url.scheme() == "http";
         let tls = if plain { tls_unused() } else { tls(added) }?;
         let proxy = options.proxy.as_deref().map(read_proxy).transpose()?;
-        let build = |kept: usize| {
-            let mut builder = reqwest::Client::builder()
-                .tls_backend_preconfigured(tls.clone())
-                .http1_only()
-                .retry(reqwest::retry::never())
-                .redirect(reqwest::redirect::Policy::none())
-                .referer(false)
-                .connect_timeout(options.connect_timeout)
-                .pool_idle_timeout(KEEP_IDLE)
-                .pool_max_idle_per_host(kept)
-                .user_agent(options.user_agent.clone());
-            if loopback {
-                builder = builder.no_proxy();
-            } else if let Some(proxy) = proxy.clone() {
-                builder = builder.proxy(proxy);
-            }
-            builder.build().map_err(|error| {
-                Error::configuration("the HTTP client cannot be built").with_source(error)
-            })
+        let options = HttpOptions {
+            tls,
+            connect_timeout: options.connect_timeout,
+            user_agent: options.user_agent,
+            loopback,
+            proxy,
         };
-        Ok(Self { pooled: build(usize::MAX)?, fresh: build(0)? })
+        let kept = Mutex::new(Kept { runtime: None, http: options.build(usize::MAX)? });
+        Ok(Self { kept, fresh: options.build(0)?, options })
     }
 
-    fn http(&self, fresh: bool) -> &reqwest::Client {
-        if fresh { &self.fresh } else { &self.pooled }
+    fn http(&self, fresh: bool) -> reqwest::Client {
+        let here = runtime::Handle::try_current().ok().map(|runtime| runtime.id());
+        if fresh || here.is_none() {
+            return self.fresh.clone();
+        }
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.runtime.is_some() && kept.runtime != here {
+            // It could be built before. Should it fail now, nothing needs to be kept.
+            let Ok(http) = self.options.build(usize::MAX) else { return self.fresh.clone() };
+            kept.http = http;
+        }
+        kept.runtime = here;
+        kept.http.clone()
     }
 }
 

@@ -153,15 +153,20 @@ impl FromStr for Fault {
         };
         let fault =
             Fault::ALL.into_iter().find(|fault| fault.as_str() == name).ok_or_else(unknown)?;
+        let wrong = |takes: &str| Error::Configuration(format!("{name} takes {takes}"));
         let fault = match (fault, value) {
             (fault, None) => fault,
             (Fault::AnswerLate(_), Some(value)) => {
-                Fault::AnswerLate(Duration::from_millis(value.parse().map_err(|_| unknown())?))
+                let delay =
+                    value.parse().map_err(|_| wrong("milliseconds, as answer_late:1500"))?;
+                Fault::AnswerLate(Duration::from_millis(delay))
             }
-            (Fault::AnswerStatus(_), Some(value)) => {
-                Fault::AnswerStatus(value.parse().map_err(|_| unknown())?)
-            }
-            (_, Some(_)) => return Err(unknown()),
+            (Fault::AnswerStatus(_), Some(value)) => Fault::AnswerStatus(
+                value
+                    .parse()
+                    .map_err(|_| wrong("a status from 400 to 599, as answer_status:503"))?,
+            ),
+            (_, Some(_)) => return Err(wrong("no value")),
         };
         fault.checked()
     }

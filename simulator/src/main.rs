@@ -25,6 +25,9 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Send one signed webhook delivery to a URL, and say what it answered
+    ///
+    /// A shop that holds deliveries against its orders accepts one that fits an open order: give
+    /// that order's --ref, --amount and --currency, and --order-id where the shop kept the link's.
     Trigger(TriggerArgs),
     /// Run a scripted server for tests: a script on standard input, what was seen on the output
     #[cfg(feature = "scripted")]
@@ -174,8 +177,8 @@ async fn run(run: Run) -> Result<(), Box<dyn StdError>> {
 }
 
 async fn trigger(arguments: TriggerArgs) -> Result<(), Box<dyn StdError>> {
-    let key = sim_key(arguments.api_key, "KAZAWALLET_API_KEY")?;
-    let secret = sim_key(arguments.api_secret, "KAZAWALLET_API_SECRET")?;
+    let key = sim_key(arguments.api_key, "--api-key", "KAZAWALLET_API_KEY")?;
+    let secret = sim_key(arguments.api_secret, "--api-secret", "KAZAWALLET_API_SECRET")?;
     let mut trigger = Trigger::to(arguments.url, arguments.amount)
         .currency(arguments.currency)
         .status(match arguments.status.as_str() {
@@ -198,11 +201,18 @@ async fn trigger(arguments: TriggerArgs) -> Result<(), Box<dyn StdError>> {
 }
 
 /// The key given, else the one in the environment; a real one is refused and not repeated.
-fn sim_key(given: Option<String>, variable: &str) -> Result<String, String> {
-    match given.or_else(|| std::env::var(variable).ok()) {
-        Some(key) if key.starts_with("sim_") => Ok(key),
-        Some(_) => Err(format!("{variable} is not a simulator's: those begin with sim_")),
-        None => Err(format!("{variable} is not set, and there is no option for it")),
+fn sim_key(given: Option<String>, option: &str, variable: &str) -> Result<String, String> {
+    let (key, source) = match given {
+        Some(key) => (key, option),
+        None => match std::env::var(variable) {
+            Ok(key) => (key, variable),
+            Err(_) => return Err(format!("no key: give {option}, or set {variable}")),
+        },
+    };
+    if key.starts_with("sim_") {
+        Ok(key)
+    } else {
+        Err(format!("{source} is not a simulator's: those begin with sim_"))
     }
 }
 

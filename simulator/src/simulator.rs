@@ -388,7 +388,8 @@ impl SimulatorBuilder {
     pub async fn start(self) -> Result<Simulator, Error> {
         if !self.address.ip().is_loopback() && !self.allow_non_loopback {
             return Err(Error::Configuration(format!(
-                "{} can be reached from the network; to want that, allow non-loopback addresses",
+                "{} can be reached from the network; to want that, use `allow_non_loopback` \
+                     (--allow-non-loopback)",
                 self.address.ip()
             )));
         }
@@ -404,7 +405,9 @@ impl SimulatorBuilder {
             let wallet = state.merchants.entry(checked_email(email)?).or_default();
             for (currency, amount) in defaults.iter().chain(&self.balances) {
                 let opening = money::balance(amount).ok_or_else(|| {
-                    Error::Configuration(format!("{amount:?} is not a balance in plain decimals"))
+                    Error::Configuration(format!(
+                        "{amount:?} is not a balance in {currency}: write it as 250.00"
+                    ))
                 })?;
                 if !is_currency(currency) {
                     return Err(Error::Configuration(format!(

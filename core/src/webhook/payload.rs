@@ -177,7 +177,11 @@ fn optional<'a>(
 }
 
 fn refused(field: &str, reason: &str) -> Error {
-    Error::payload(format!("the delivery's `{field}` cannot be read: {reason}")).with_field(field)
+    Error::payload(format!(
+        "the delivery's `{field}` cannot be read: {reason}. Was the body passed exactly as it \
+         came, before any parser?"
+    ))
+    .with_field(field)
 }
 
 impl<'a> Wire<'a> {

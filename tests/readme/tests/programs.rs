@@ -11,11 +11,12 @@ use tokio::process::{Child, Command};
 const README: &str = include_str!("../../../README.md");
 
 /// The README's Rust programs, in order.
-const PROGRAMS: [(&str, &str); 5] = [
+const PROGRAMS: [(&str, &str); 6] = [
     ("first_call", include_str!("../src/bin/first_call.rs")),
     ("create_link", include_str!("../src/bin/create_link.rs")),
     ("receive_webhook", include_str!("../src/bin/receive_webhook.rs")),
     ("pay_out", include_str!("../src/bin/pay_out.rs")),
+    ("balances", include_str!("../src/bin/balances.rs")),
     ("simulator", include_str!("../src/bin/simulator.rs")),
 ];
 
@@ -94,6 +95,14 @@ async fn a_payout_is_made_once() {
 }
 
 #[tokio::test]
+async fn balances_are_listed_and_a_card_is_made() {
+    let sim = Simulator::builder().balance("USD", "12.50").start().await.unwrap();
+    let said = output(env!("CARGO_BIN_EXE_balances"), &sim).await;
+    assert!(said.lines().any(|line| line == "12.50 USD"), "{said}");
+    assert!(said.contains("cardId"), "{said}");
+}
+
+#[tokio::test]
 async fn the_simulator_is_used_in_a_test() {
     let sim = Simulator::start().await.unwrap();
     assert_eq!(output(env!("CARGO_BIN_EXE_simulator"), &sim).await, "");
@@ -105,6 +114,7 @@ fn spawn(program: &str, sim: &Simulator) -> Child {
         .env("KAZAWALLET_API_SECRET", sim.api_secret())
         .env("KAZAWALLET_MERCHANT_EMAIL", sim.merchant_email())
         .env("KAZAWALLET_BASE_URL", sim.url())
+        .env("PORT", "0")
         .stdout(Stdio::piped())
         .kill_on_drop(true)
         .spawn()

@@ -4,7 +4,7 @@ use kazawallet::{Client, CreatePaymentLink, ErrorKind};
 async fn main() -> Result<(), kazawallet::Error> {
     let client = Client::builder("sim_your_api_key")
         .merchant_email("shop@example.com")
-        .base_url(std::env::var("KAZAWALLET_BASE_URL").unwrap_or_default())
+        .env_defaults() // What is not given comes from the environment.
         .build()?;
     let link = CreatePaymentLink::new("10.50".parse()?, "USD")
         .reference("order-42")
