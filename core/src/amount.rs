@@ -154,7 +154,11 @@ impl PartialOrd for Amount {
 
 impl fmt::Display for Amount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.text)
+        // Width and alignment, but no precision: that would cut digits off.
+        match self.text.strip_prefix('-') {
+            Some(digits) => f.pad_integral(false, "", digits),
+            None => f.pad_integral(true, "", &self.text),
+        }
     }
 }
 
@@ -319,6 +323,17 @@ mod tests {
         for wire in ["", "-", "e5", "1e", "1e99", "NaN", "--1", "1e-99"] {
             assert!(Amount::from_balance(wire).is_none(), "{wire}");
         }
+    }
+
+    #[test]
+    fn a_precision_cuts_nothing_off() -> Result<(), Error> {
+        assert_eq!(format!("{:.2}", "1234.505".parse::<Amount>()?), "1234.505");
+        assert_eq!(format!("{:>8}", "10.50".parse::<Amount>()?), "   10.50");
+        assert_eq!(
+            Amount::from_balance("-5.00").map(|a| format!("{a:>7.1}")).as_deref(),
+            Some("  -5.00")
+        );
+        Ok(())
     }
 
     #[test]

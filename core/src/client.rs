@@ -186,7 +186,8 @@ impl ClientBuilder {
     }
 
     /// Another address than the provider's, such as the simulator's. `http` is allowed to a
-    /// loopback host, or anywhere with a simulator's key.
+    /// loopback host, or anywhere with a simulator's key and secret. `localhost` is this machine,
+    /// whatever a name server says.
     pub fn base_url(mut self, url: impl Into<String>) -> Self {
         self.base_url = Some(url.into());
         self
@@ -246,7 +247,11 @@ impl ClientBuilder {
     /// key came from the environment too, since they belong together. A variable that is empty
     /// counts as not set.
     pub fn env_defaults(mut self) -> Self {
-        let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+        // What is not Unicode is refused later, by name, where it would else be overlooked.
+        let variable = |name| {
+            let value = std::env::var_os(name)?.to_string_lossy().into_owned();
+            (!value.is_empty()).then_some(value)
+        };
         if self.api_key.is_none() {
             self.api_key = variable("KAZAWALLET_API_KEY").map(ApiKey::from);
             self.api_secret =
@@ -275,13 +280,17 @@ impl ClientBuilder {
         let api_key_header = credential_header("API key", api_key.expose())?;
         let api_secret = self
             .api_secret
+            .as_ref()
             .map(|secret| credential_header("API secret", secret.expose()))
             .transpose()?;
         let merchant_email_header =
             self.merchant_email.as_deref().map(merchant_email_header).transpose()?;
-        let simulator_key = api_key.expose().starts_with(SIMULATOR_KEY_PREFIX);
+        let is_simulators = |text: &str| text.starts_with(SIMULATOR_KEY_PREFIX);
+        let simulator_key = is_simulators(api_key.expose());
+        let worthless = simulator_key
+            && self.api_secret.as_ref().is_none_or(|secret| is_simulators(secret.expose()));
         let base_url =
-            check_base_url(self.base_url.as_deref().unwrap_or(DEFAULT_BASE_URL), simulator_key)?;
+            check_base_url(self.base_url.as_deref().unwrap_or(DEFAULT_BASE_URL), worthless)?;
         let provider = Url::parse(DEFAULT_BASE_URL);
         if simulator_key && provider.is_ok_and(|url| url.host_str() == base_url.host_str()) {
             return Err(Error::configuration(
@@ -374,7 +383,7 @@ fn positive(option: &str, duration: Duration) -> Result<Duration, Error> {
     Ok(duration)
 }
 
-fn check_base_url(text: &str, simulator_key: bool) -> Result<Url, Error> {
+fn check_base_url(text: &str, worthless_key: bool) -> Result<Url, Error> {
     let refused = |problem: &str| {
         Error::configuration(format!(
             "the base URL {problem}: leave it out to talk to the provider, or give one such as \
@@ -384,7 +393,7 @@ fn check_base_url(text: &str, simulator_key: bool) -> Result<Url, Error> {
     let url = Url::parse(text).map_err(|error| refused("cannot be read").with_source(error))?;
     match url.scheme() {
         "https" => {}
-        "http" if simulator_key || is_loopback(&url) => {}
+        "http" if worthless_key || is_loopback(&url) => {}
         "http" => {
             return Err(refused("is not https, which would send the key in clear"));
         }

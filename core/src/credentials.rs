@@ -58,14 +58,19 @@ credential! {
     ApiSecret
 }
 
+/// Characters that come along unseen when text is copied from a page.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
 /// Refuses what could only be a slip of copying, which would otherwise fail every signature.
 pub(crate) fn check(name: &str, text: &str) -> Result<(), Error> {
     let problem = if text.trim().is_empty() {
         "is blank"
     } else if text.trim() != text {
         "begins or ends with white space"
-    } else if text.chars().any(char::is_control) {
-        "holds a control character"
+    } else if text.chars().any(|c| c.is_control() || is_invisible(c)) {
+        "holds a control character or an invisible one"
     } else {
         return Ok(());
     };

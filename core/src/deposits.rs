@@ -147,7 +147,7 @@ impl<'a> MethodId<'a> {
     }
 }
 
-/// A deposit that the provider accepted.
+/// A deposit that the provider answered without an error. Look at the status.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Deposit {
@@ -167,9 +167,7 @@ impl Deposit {
     fn read(response: &Response) -> Result<Self, &'static str> {
         let answer = response.object().ok_or("it is not a JSON object")?;
         let payment = answer.object("createdPayment");
-        if answer.success() != Some(true) && payment.is_none() {
-            return Err("it says neither success nor a created payment");
-        }
+        answer.check_success(payment.is_some())?;
         let text = |field| payment.as_ref().and_then(|payment| payment.text(field));
         Ok(Self {
             status: text("status"),

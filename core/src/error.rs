@@ -251,9 +251,9 @@ impl Error {
     pub(crate) fn mismatch(field: &str, expected: &str, actual: Option<&str>) -> Self {
         let said = match actual {
             None => "is missing".to_owned(),
-            // A ref or an order id may be a person's data: they are not shown.
-            Some(_) if matches!(field, "ref" | "order_id") => "is not the order's".to_owned(),
-            Some(actual) => format!("is {actual}, the order's is {expected}"),
+            Some(actual) if field == "amount" => format!("is {actual}, the order's is {expected}"),
+            // A ref or an order id may be a person's data, and what is not signed may be anything.
+            Some(_) => "is not the order's".to_owned(),
         };
         let mut error = Self::new(
             ErrorKind::OrderMismatch,

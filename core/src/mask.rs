@@ -33,8 +33,11 @@ impl Mask<'_> {
 
     fn apply(&self, text: &str) -> String {
         let mut values = self.others.clone();
-        if let Ok(body) = serde_json::from_slice(self.body) {
-            collect(&body, &mut values);
+        match serde_json::from_slice(self.body) {
+            Ok(body) => collect(&body, &mut values),
+            // A body too deep to look into.
+            Err(_) if !self.body.is_empty() => return MASKED.to_owned(),
+            Err(_) => {}
         }
         values.retain(|value| !value.trim().is_empty());
         // A value that holds another goes first.
@@ -51,7 +54,9 @@ fn collect(value: &Value, into: &mut Vec<String>) {
             .iter()
             .filter(|(key, _)| !SHOWN_FIELDS.contains(&key.as_str()))
             .for_each(|(_, value)| collect(value, into)),
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        // A phone or a national id may be sent as a number.
+        Value::Number(number) => into.push(number.to_string()),
+        Value::Null | Value::Bool(_) => {}
     }
 }
 

@@ -76,7 +76,7 @@ impl CreatePaymentLink {
     }
 
     /// Your own reference, which the webhook brings back as `ref`: the id of the order that the
-    /// link pays. At most 1,024 bytes.
+    /// link pays. At most 1,024 bytes. Without one no event can be held against its order.
     pub fn reference(mut self, reference: impl Into<String>) -> Self {
         self.reference = Some(reference.into());
         self
@@ -180,9 +180,12 @@ impl fmt::Debug for PaymentLink {
 
 /// Whether a customer's browser may be sent there.
 fn may_be_opened(url: &str) -> bool {
-    Url::parse(url).is_ok_and(|url| match url.scheme() {
-        "https" => true,
-        "http" => is_loopback(&url),
-        _ => false,
-    })
+    // A parser passes over these; what shows the link elsewhere may not.
+    let clean = !url.chars().any(|c| c.is_control() || c.is_whitespace());
+    clean
+        && Url::parse(url).is_ok_and(|url| match url.scheme() {
+            "https" => true,
+            "http" => is_loopback(&url),
+            _ => false,
+        })
 }

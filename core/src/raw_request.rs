@@ -13,6 +13,9 @@ use crate::request_fields;
 use crate::response::Response;
 use crate::transport::{Call, Credentials, Policy, Request};
 
+const METHODS: [Method; 5] =
+    [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
+
 /// A request to any endpoint; see [`Client::request`].
 #[must_use = "a request does nothing until it is sent"]
 pub struct RawRequest {
@@ -45,13 +48,20 @@ impl RawRequest {
     ///
     /// # Errors
     /// - [`Validation`](crate::ErrorKind::Validation) on `path`: it does not begin with exactly one
-    ///   `/`, or could lead elsewhere (`..`, a backslash, a fragment, white space); on `json`: the
-    ///   body cannot be written as JSON.
+    ///   `/`, or could lead elsewhere (`..`, a backslash, a fragment, white space); on `method`:
+    ///   another than GET, POST, PUT, PATCH and DELETE; on `json`: the body cannot be written as
+    ///   JSON.
     /// - For `GET` those of [`Wallets::list`](crate::Wallets::list), for anything else those of
     ///   [`Withdrawals::create`](crate::Withdrawals::create).
     pub async fn send(self) -> Result<Response, Error> {
         let Self { client, method, path, json, timeout } = self;
         check_path(&path)?;
+        if !METHODS.contains(&method) {
+            return Err(Error::validation(
+                "method",
+                "GET, POST, PUT, PATCH or DELETE was expected",
+            ));
+        }
         let request = Request {
             policy: if method == Method::GET { Policy::Read } else { Policy::Payout },
             credentials: Credentials::Whatever,
@@ -89,10 +99,9 @@ fn read(response: &Response) -> Result<Response, &'static str> {
 /// id or a person's data.
 fn endpoint(path: &str) -> String {
     let path = path.split('?').next().unwrap_or_default().trim_start_matches('/');
-    match path.split_once('/') {
-        Some((first, _)) => format!("/{first}/…"),
-        None => format!("/{path}"),
-    }
+    let (first, below) = path.split_once('/').map_or((path, ""), |(first, _)| (first, "/…"));
+    let names_a_kind = first.chars().all(|c| c.is_ascii_alphabetic() || matches!(c, '-' | '_'));
+    if names_a_kind { format!("/{first}{below}") } else { "/…".to_owned() }
 }
 
 /// Keeps the request, and the key with it, below the base URL.

@@ -91,8 +91,9 @@ impl fmt::Debug for Response {
 /// Seconds, or an HTTP date.
 fn read_retry_after(text: &str) -> Option<Duration> {
     let text = text.trim();
-    if let Ok(seconds) = text.parse::<u32>() {
-        return Some(Duration::from_secs(seconds.into()));
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        // More than fits is as good as never.
+        return Some(Duration::from_secs(text.parse::<u32>().unwrap_or(u32::MAX).into()));
     }
     let date = httpdate::parse_http_date(text).ok()?;
     Some(date.duration_since(SystemTime::now()).unwrap_or_default())
@@ -138,6 +139,17 @@ impl<'a> Object<'a> {
             "true" => Some(true),
             "false" => Some(false),
             _ => None,
+        }
+    }
+
+    /// What a payout's answer must say to be a success: a `success` of true or, where it says
+    /// nothing of success, something else that tells.
+    pub(crate) fn check_success(&self, otherwise: bool) -> Result<(), &'static str> {
+        match self.value("success").map(RawValue::get) {
+            Some("true") => Ok(()),
+            Some(_) => Err("its `success` is neither true nor false"),
+            None if otherwise => Ok(()),
+            None => Err("it says nothing of success"),
         }
     }
 
@@ -190,8 +202,11 @@ pub(crate) fn judge(response: &Response, mask: &Mask<'_>) -> Result<(), Failure>
     let success = object.as_ref().and_then(Object::success);
     let answered_well = (200..300).contains(&response.status);
 
-    if answered_well && success == Some(true) && error_value.is_some() {
-        return Err(unreadable(response, "it says success and holds an error"));
+    let says_yes = success == Some(true)
+        || object.as_ref().and_then(|object| object.text("status")).as_deref() == Some("approved");
+    let says_no = (400..500).contains(&response.status) || error_value.is_some();
+    if says_yes && says_no && response.status < 500 {
+        return Err(unreadable(response, "it says that it succeeded and that it did not"));
     }
     if answered_well && success != Some(false) && error_value.is_none() {
         return Ok(());
@@ -292,6 +307,7 @@ fn describe(status: u16, kind: ErrorKind, key: Option<&str>) -> String {
         }
         (ErrorKind::RateLimit, _) => "too many calls: wait before the next one",
         (ErrorKind::Server, _) => "the provider failed, and may have acted first",
+        (ErrorKind::UnexpectedResponse, _) if status < 200 => "the answer is not a final one",
         (ErrorKind::UnexpectedResponse, _) => {
             "the answer is a redirect, which is never followed: check the base URL"
         }
@@ -301,7 +317,7 @@ fn describe(status: u16, kind: ErrorKind, key: Option<&str>) -> String {
     format!("{what} ({known_as})")
 }
 
-/// Whether a known key or a status makes an answer to a payout worth nothing.
+/// Whether an answer with this status, even one that says no, tells nothing of a payout.
 pub(crate) fn proves_nothing_of_a_payout(status: Option<u16>) -> bool {
     matches!(status, Some(408 | ..=199 | 300..=399 | 500..))
 }

@@ -1,11 +1,11 @@
 //! One request in, one response out: TLS, time limits, the retry rule.
 
 use std::borrow::Cow;
-use std::convert::Infallible;
 use std::error::Error as StdError;
 use std::future::{Future, IntoFuture};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -29,6 +29,11 @@ use crate::response::{self, Cause, Failure, Response};
 
 const MAX_RESPONSE: usize = 1024 * 1024;
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
+/// Port 0 stands for the URL's own.
+const THIS_MACHINE: [SocketAddr; 2] = [
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0),
+    SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), 0),
+];
 const LONGEST_PAUSE: Duration = Duration::from_secs(8);
 /// Longer than anybody waits, and short enough to add to a clock.
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
@@ -51,10 +56,10 @@ impl Policy {
         match (self, cause) {
             (_, Cause::Rejected) => false,
             (_, Cause::NotSent | Cause::RateLimited) => true,
-            (Self::Read, Cause::Unavailable | Cause::Broke | Cause::Inconclusive) => true,
+            (Self::Read, _) => true,
             (Self::Link, Cause::Unavailable | Cause::Broke) => true,
             (Self::Link, Cause::Inconclusive) => false,
-            (Self::Payout, Cause::Unavailable | Cause::Broke | Cause::Inconclusive) => false,
+            (Self::Payout, _) => false,
         }
     }
 }
@@ -123,7 +128,7 @@ impl<T: Send + 'static> IntoFuture for Call<T> {
         Box::pin(async move {
             let exchange = Exchange::prepare(self.client, self.request?, self.timeout)?;
             let payout = exchange.request.policy == Policy::Payout;
-            let span = exchange.span();
+            let span = exchange.span.clone();
             let run = exchange.run(self.read).instrument(span);
             if !payout {
                 return run.await;
@@ -131,7 +136,7 @@ impl<T: Send + 'static> IntoFuture for Call<T> {
             // Once begun, a payout must not be stopped half-way by a caller who loses patience.
             let task = tokio::spawn(run.with_current_subscriber());
             task.await.unwrap_or_else(|stopped| {
-                let said = "the runtime stopped in the middle of the call";
+                let said = "the call's task was stopped, or panicked, before it came to its end";
                 Err(Error::new(ErrorKind::Connection, said)
                     .with_source(stopped)
                     .into_outcome_unknown())
@@ -147,6 +152,7 @@ struct Exchange {
     url: Url,
     headers: HeaderMap,
     timeout: Duration,
+    span: Span,
 }
 
 impl Exchange {
@@ -164,39 +170,35 @@ impl Exchange {
         let base = client.inner().base_url.as_str().trim_end_matches('/');
         let url = Url::parse(&format!("{base}{}", request.path))
             .map_err(|error| Error::validation("path", "it cannot be read").with_source(error))?;
-        Ok(Self { client, request, url, headers, timeout })
-    }
-
-    fn span(&self) -> Span {
-        tracing::info_span!(
+        let span = tracing::info_span!(
             "kazawallet.call",
-            endpoint = %self.request.endpoint,
+            endpoint = %request.endpoint,
             attempt = field::Empty,
             status = field::Empty,
             duration_ms = field::Empty,
             outcome = field::Empty,
-        )
+        );
+        Ok(Self { client, request, url, headers, timeout, span })
     }
 
     async fn run<T>(self, read: Reader<T>) -> Result<T, Error> {
         let start = Instant::now();
         let result = self.tries(start + self.timeout, read).await;
-        let span = Span::current();
         let milliseconds = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
-        span.record("duration_ms", milliseconds);
+        self.span.record("duration_ms", milliseconds);
         match &result {
-            Ok(_) => span.record("outcome", "ok"),
-            Err(error) => span.record("outcome", error.outcome().map(Outcome::as_str)),
+            Ok(_) => self.span.record("outcome", "ok"),
+            Err(error) => self.span.record("outcome", error.outcome().map(Outcome::as_str)),
         };
         result
     }
 
     async fn tries<T>(&self, deadline: Instant, read: Reader<T>) -> Result<T, Error> {
         let mut attempt: u32 = 1;
-        // An earlier try may have reached the provider although a later one did not.
+        // An earlier try may have been carried out although the last one never left.
         let mut may_have_happened = false;
         loop {
-            Span::current().record("attempt", attempt);
+            self.span.record("attempt", attempt);
             let mut failure = match self.try_once(attempt, deadline, read).await {
                 Ok(value) => return Ok(value),
                 Err(failure) => failure,
@@ -204,7 +206,7 @@ impl Exchange {
             if failure.cause == Cause::NotSent && may_have_happened {
                 failure.error = failure.error.after_an_earlier_try();
             }
-            may_have_happened = failure.error.outcome() == Some(Outcome::Unknown);
+            may_have_happened |= failure.error.outcome() == Some(Outcome::Unknown);
 
             let pause = failure.error.retry_after().unwrap_or_else(|| backoff(attempt));
             let in_time = Instant::now().checked_add(pause).is_some_and(|then| then < deadline);
@@ -229,7 +231,7 @@ impl Exchange {
         let result = tokio::time::timeout_at(deadline, self.answer(attempt, &left)).await;
         let mut failure = match result {
             Ok(Ok(response)) => {
-                Span::current().record("status", response.status());
+                self.span.record("status", response.status());
                 match self.read(&response, read) {
                     Ok(value) => return Ok(value),
                     Err(failure) => failure,
@@ -296,7 +298,9 @@ impl Exchange {
 
     fn mask(&self) -> Mask<'_> {
         let credentials = self.headers.values().filter(|value| value.is_sensitive());
-        let query = self.url.query_pairs().map(|(_, value)| value.into_owned());
+        let query = self.url.query_pairs().map(|(name, value)| {
+            if value.is_empty() { name.into_owned() } else { value.into_owned() }
+        });
         // Below its first segment a raw request's path may name a person.
         let path = self.request.path.split('?').next().unwrap_or_default();
         let below = path.split('/').skip(2);
@@ -348,8 +352,7 @@ fn required_secret(client: &Client) -> Result<&HeaderValue, Error> {
 }
 
 fn required_email_header(client: &Client) -> Result<&HeaderValue, Error> {
-    let header = client.inner().headers.merchant_email.as_ref();
-    required_email(client).and(header.ok_or_else(missing_email))
+    client.inner().headers.merchant_email.as_ref().ok_or_else(missing_email)
 }
 
 /// The merchant's email, for the calls that name it.
@@ -365,50 +368,83 @@ fn missing_email() -> Error {
     )
 }
 
-/// Whether anything of one try may have left this machine. It is noted where it leaves, since an
-/// error looks the same before and after.
+/// Whether anything of one try may have left this machine. It is settled where it leaves, since
+/// an error looks the same before and after; and once only, since the connection writes on a
+/// task of its own, perhaps at the very moment at which the caller's time is up.
 #[derive(Clone, Default)]
-struct Departure(Arc<AtomicBool>);
+struct Departure(Arc<AtomicU8>);
+
+const HERE: u8 = 0;
+const LEFT: u8 = 1;
+const CALLED_OFF: u8 = 2;
 
 impl Departure {
-    fn note(&self) {
-        self.0.store(true, Ordering::SeqCst);
+    /// Asked before the first byte is written; false where the try was called off.
+    fn leaves(&self) -> bool {
+        self.settle(LEFT) == LEFT
     }
 
+    /// Asked when the try has failed: whether it had left. If not, it never will.
     fn happened(&self) -> bool {
-        self.0.load(Ordering::SeqCst)
+        self.settle(CALLED_OFF) == LEFT
+    }
+
+    fn called_off(&self) -> bool {
+        self.0.load(Ordering::SeqCst) == CALLED_OFF
+    }
+
+    fn settle(&self, wanted: u8) -> u8 {
+        match self.0.compare_exchange(HERE, wanted, Ordering::SeqCst, Ordering::SeqCst) {
+            Ok(_) => wanted,
+            Err(settled) => settled,
+        }
     }
 }
 
-/// A request body that notes when a connection takes it up, which is just before the first byte
-/// of the request is written.
+/// A request body that a connection takes up just before the first byte of the request is
+/// written, and that stops the connection from writing where the try was called off.
 struct ObservedBody {
     data: Option<Bytes>,
     left: Departure,
 }
 
+#[derive(Debug)]
+struct CalledOff;
+
+impl std::fmt::Display for CalledOff {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the try was called off before it was sent")
+    }
+}
+
+impl StdError for CalledOff {}
+
 impl Body for ObservedBody {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = CalledOff;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        self.left.note();
+    ) -> Poll<Option<Result<Frame<Bytes>, CalledOff>>> {
+        if !self.left.leaves() {
+            return Poll::Ready(Some(Err(CalledOff)));
+        }
         Poll::Ready(self.data.take().map(|data| Ok(Frame::data(data))))
     }
 
     fn is_end_stream(&self) -> bool {
-        if self.data.is_none() {
-            // An empty body is never polled: a connection only asks whether it has ended.
-            self.left.note();
-        }
-        self.data.is_none()
+        // An empty body is never polled: a connection only asks whether it has ended.
+        self.data.is_none() && self.left.leaves()
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.data.as_ref().map_or(0, |data| data.len() as u64))
+        match &self.data {
+            Some(data) => SizeHint::with_exact(data.len() as u64),
+            // Of no known length, so that the connection polls it and learns of its end.
+            None if self.left.called_off() => SizeHint::default(),
+            None => SizeHint::with_exact(0),
+        }
     }
 }
 
@@ -505,7 +541,8 @@ struct HttpOptions {
     tls: rustls::ClientConfig,
     connect_timeout: Duration,
     user_agent: HeaderValue,
-    loopback: bool,
+    /// The host, where it is this machine.
+    loopback: Option<String>,
     proxy: Option<reqwest::Proxy>,
 }
 
@@ -521,8 +558,9 @@ impl HttpOptions {
             .pool_idle_timeout(KEEP_IDLE)
             .pool_max_idle_per_host(kept_connections)
             .user_agent(self.user_agent.clone());
-        if self.loopback {
-            builder = builder.no_proxy();
+        if let Some(host) = &self.loopback {
+            // A name server must not lead `localhost` elsewhere: keys go there in clear.
+            builder = builder.no_proxy().resolve_to_addrs(host, &THIS_MACHINE);
         } else if let Some(proxy) = &self.proxy {
             builder = builder.proxy(proxy.clone());
         }
@@ -542,9 +580,9 @@ pub(crate) struct ConnectOptions {
 
 impl Transport {
     pub(crate) fn connect_to(base_url: &Url, options: ConnectOptions) -> Result<Self, Error> {
-        let loopback = is_loopback(base_url);
+        let loopback = base_url.host_str().filter(|_| is_loopback(base_url)).map(str::to_owned);
         let added = added_roots(&options.root_certificates)?;
-        let plain = loopback && base_url.scheme() == "http";
+        let plain = loopback.is_some() && base_url.scheme() == "http";
         let tls = if plain { tls_unused() } else { tls(added) }?;
         let proxy = options.proxy.as_deref().map(read_proxy).transpose()?;
         let options = HttpOptions {
@@ -632,4 +670,50 @@ fn tls_unused() -> Result<rustls::ClientConfig, Error> {
         .map_err(|error| Error::configuration("TLS cannot be set up").with_source(error))?
         .with_root_certificates(rustls::RootCertStore::empty())
         .with_no_client_auth())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn poll(body: ObservedBody) -> Option<Result<Frame<Bytes>, CalledOff>> {
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        match Box::pin(body).as_mut().poll_frame(&mut context) {
+            Poll::Ready(frame) => frame,
+            Poll::Pending => None,
+        }
+    }
+
+    fn body(data: Option<&'static [u8]>) -> (ObservedBody, Departure) {
+        let left = Departure::default();
+        (ObservedBody { data: data.map(Bytes::from_static), left: left.clone() }, left)
+    }
+
+    #[test]
+    fn what_was_taken_up_has_left() {
+        let (with_data, left) = body(Some(b"{}"));
+        assert!(!with_data.is_end_stream());
+        assert!(matches!(poll(with_data), Some(Ok(_))));
+        assert!(left.happened());
+
+        let (empty, left) = body(None);
+        assert!(empty.is_end_stream());
+        assert!(left.happened());
+    }
+
+    /// The connection runs on a task of its own: it may come to the body just after the caller's
+    /// time is up and `not_sent` was told.
+    #[test]
+    fn what_was_called_off_never_leaves() {
+        let (with_data, left) = body(Some(b"{}"));
+        assert!(!left.happened());
+        assert!(matches!(poll(with_data), Some(Err(CalledOff))));
+        assert!(!left.happened());
+
+        let (empty, left) = body(None);
+        assert!(!left.happened());
+        assert!(!empty.is_end_stream());
+        assert_eq!(empty.size_hint().exact(), None);
+        assert!(matches!(poll(empty), Some(Err(CalledOff))));
+    }
 }

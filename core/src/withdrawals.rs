@@ -126,8 +126,8 @@ struct Body<'a> {
     fields: &'a PaymentMethod,
 }
 
-/// A withdrawal that the provider accepted.
-#[derive(Clone, Debug)]
+/// A withdrawal that the provider answered without an error. Look at the status.
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct Withdrawal {
     /// `approved` (documented). Other values are possible; `None` where the answer has none.
@@ -142,9 +142,14 @@ impl Withdrawal {
     fn read(response: &Response) -> Result<Self, &'static str> {
         let answer = response.object().ok_or("it is not a JSON object")?;
         let status = answer.text("status");
-        if answer.success() != Some(true) && status.is_none() {
-            return Err("it says neither success nor a status");
-        }
+        answer.check_success(status.is_some())?;
         Ok(Self { status, message: answer.text("message"), raw: response.clone() })
+    }
+}
+
+impl fmt::Debug for Withdrawal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The message may repeat a recipient's data.
+        f.debug_struct("Withdrawal").field("status", &self.status).finish_non_exhaustive()
     }
 }

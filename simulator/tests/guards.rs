@@ -3,7 +3,7 @@
 
 mod support;
 
-use kazawallet_simulator::{LinkState, Simulator};
+use kazawallet_simulator::{Fault, LinkState, Simulator};
 use serde_json::{Value, json};
 use support::{Message, Receiver, call, create_link, get, link_body, post_form, send};
 
@@ -82,6 +82,18 @@ async fn a_page_of_another_site_changes_nothing() {
         }
     }
     assert_eq!(list(&sim, "faults").await, json!([]));
+}
+
+#[tokio::test]
+async fn an_image_of_a_page_uses_up_no_fault_and_no_record() {
+    let sim = Simulator::start().await.unwrap();
+    sim.fault(Fault::AnswerStatus(503)).unwrap();
+    for site in ["cross-site", "same-site", "same-origin"] {
+        let answer = get(&sim, "/wallet/x", &[("sec-fetch-site", site)]).await;
+        assert_eq!(answer.status(), 403, "{site}");
+    }
+    assert!(sim.requests().is_empty());
+    assert_eq!(get(&sim, "/wallet/get-merchant-wallets", &[]).await.status(), 503);
 }
 
 #[tokio::test]

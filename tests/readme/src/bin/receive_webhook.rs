@@ -5,6 +5,7 @@ async fn receive(State(webhook): State<Webhook>, body: Bytes) -> StatusCode {
     // 1. The raw bytes, before any parser. Nothing is an event before it was verified.
     let event = match webhook.verify(&body) {
         Ok(event) => event,
+        // It may be a delivery of a new form, and there is no second one: keep the body.
         Err(error) if error.kind() == ErrorKind::WebhookPayload => return StatusCode::BAD_REQUEST,
         Err(_) => return StatusCode::UNAUTHORIZED, // It proves nothing: change no order.
     };
