@@ -1,7 +1,8 @@
 //! Runs what stands in `tests/` and belongs to no language: `tests/README.md` says what it is.
 //!
-//! The scenarios are read and carried out here; `tests/tests/` holds the tests themselves. This
-//! crate exists so that `kazawallet` need not depend on the simulator, which depends on it.
+//! The scenarios are read and carried out here; `tests/tests/` holds the tests themselves, and
+//! `src/bin/` the programs that they start. This crate exists so that `kazawallet` need not depend
+//! on the simulator, which depends on it.
 
 mod run;
 mod scenario;

@@ -12,19 +12,17 @@
 mod support;
 
 use std::collections::BTreeSet;
-use std::env;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Barrier, Mutex};
+use std::sync::{Arc, Barrier};
 use std::task::{Context, Poll, Waker};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
 use kazawallet::{Client, CreateWithdrawal, Error, ErrorKind, Method, Outcome, PaymentMethod};
-use kazawallet_simulator::Simulator;
-use serde_json::{Value, json};
+use serde_json::Value;
 use support::http::{Request, content, read_request};
 use support::merchant::{self, Endpoint};
 use support::server::Server;
@@ -41,11 +39,8 @@ const AT_ONCE: usize = 500;
 static MANY_CALLS: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 /// A server in a process of its own: with 500 connections in one process, client and server
-/// together would reach what many systems allow it to have open.
-const CHILD_TEST: &str = "serves_where_a_parent_test_asks_for_it";
-const SERVE: &str = "KAZAWALLET_TESTS_SERVE";
-const SAYS: &str = "server says: ";
-
+/// together would reach what many systems allow it to have open. It is the program
+/// `serve_many_calls`.
 struct ServerProcess {
     child: Child,
     output: BufReader<std::process::ChildStdout>,
@@ -53,10 +48,9 @@ struct ServerProcess {
 
 impl ServerProcess {
     /// Starts one, and gives what it says of itself.
-    fn start(kind: &str) -> (Self, Value) {
-        let mut child = Command::new(env::current_exe().unwrap())
-            .args([CHILD_TEST, "--exact", "--nocapture", "--test-threads=1"])
-            .env(SERVE, kind)
+    fn start(arguments: &[&str]) -> (Self, Value) {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_serve_many_calls"))
+            .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -69,13 +63,8 @@ impl ServerProcess {
 
     fn says(&mut self) -> Value {
         let mut line = String::new();
-        loop {
-            line.clear();
-            assert_ne!(self.output.read_line(&mut line).unwrap(), 0, "the server has ended");
-            if let Some((_, said)) = line.split_once(SAYS) {
-                return serde_json::from_str(said).unwrap();
-            }
-        }
+        assert_ne!(self.output.read_line(&mut line).unwrap(), 0, "the server has ended");
+        serde_json::from_str(&line).unwrap()
     }
 
     /// Ends it, and gives what it has seen.
@@ -93,78 +82,6 @@ impl Drop for ServerProcess {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-fn say(value: &Value) {
-    // On a line of its own, whatever the test harness has written before.
-    println!("\n{SAYS}{value}");
-}
-
-async fn until_the_parent_is_done() {
-    let wait = || std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
-    tokio::task::spawn_blocking(wait).await.unwrap();
-}
-
-#[test]
-fn serves_where_a_parent_test_asks_for_it() {
-    let Ok(kind) = env::var(SERVE) else { return };
-    let runtime = Runtime::new().unwrap();
-    match kind.as_str() {
-        "simulator" => runtime.block_on(async {
-            let sim = Simulator::start().await.unwrap();
-            say(&json!({
-                "url": sim.url(),
-                "key": sim.api_key(),
-                "secret": sim.api_secret(),
-                "email": sim.merchant_email(),
-            }));
-            until_the_parent_is_done().await;
-            let balance = sim.balance("SYP").to_string();
-            say(&json!({ "requests": sim.requests().len(), "SYP": balance }));
-        }),
-        "gate" => runtime.block_on(async {
-            let gate = start_gate(AT_ONCE).await;
-            say(&json!({ "url": format!("http://{}", gate.address) }));
-            until_the_parent_is_done().await;
-            say(&json!({
-                "connections": *gate.connections.lock().unwrap(),
-                "requests": *gate.arrived.borrow(),
-            }));
-        }),
-        other => panic!("no server is called {other}"),
-    }
-}
-
-/// A server that answers nobody before a number of requests have arrived, and then everybody.
-struct Gate {
-    address: SocketAddr,
-    connections: Arc<Mutex<usize>>,
-    arrived: watch::Receiver<usize>,
-}
-
-async fn start_gate(opens_at: usize) -> Gate {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let connections = Arc::new(Mutex::new(0));
-    let (note, arrived) = watch::channel(0);
-    let (count, note) = (Arc::clone(&connections), Arc::new(note));
-    tokio::spawn(async move {
-        loop {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            *count.lock().unwrap() += 1;
-            let note = Arc::clone(&note);
-            tokio::spawn(async move {
-                let mut unread = Vec::new();
-                while let Ok(Some(request)) = read_request(&mut stream, &mut unread).await {
-                    note.send_modify(|arrived| *arrived += 1);
-                    let open = |arrived: &usize| *arrived >= opens_at;
-                    note.subscribe().wait_for(open).await.unwrap();
-                    stream.write_all(&content(&request)).await.unwrap();
-                }
-            });
-        }
-    });
-    Gate { address, connections, arrived }
 }
 
 /// Makes this many calls at once: links, balances and, where wanted, payouts.
@@ -224,7 +141,7 @@ fn peak_memory() -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn five_hundred_calls_at_once_against_the_simulator_are_all_answered() {
     let _alone = MANY_CALLS.lock().await;
-    let (process, sim) = ServerProcess::start("simulator");
+    let (process, sim) = ServerProcess::start(&["simulator"]);
     let text = |name: &str| sim[name].as_str().unwrap();
     let client = Client::builder(text("key"))
         .api_secret(text("secret"))
@@ -270,7 +187,7 @@ async fn five_hundred_calls_at_once_against_the_simulator_are_all_answered() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn five_hundred_calls_are_in_flight_at_once_and_their_connections_are_used_again() {
     let _alone = MANY_CALLS.lock().await;
-    let (process, gate) = ServerProcess::start("gate");
+    let (process, gate) = ServerProcess::start(&["gate", &AT_ONCE.to_string()]);
     let client = merchant::builder(gate["url"].as_str().unwrap()).timeout(FAR_TOO_LONG);
     let client = client.build().unwrap();
     // None is answered before all of them are there.

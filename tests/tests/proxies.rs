@@ -35,11 +35,6 @@ const PROXY_PASSWORD: &str = "hunter2-of-the-proxy";
 const PROXY_VARIABLES: [&str; 6] =
     ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
 
-#[test]
-fn runs_an_errand_where_a_parent_test_asks_for_it() {
-    child::run_errand();
-}
-
 /// How a proxy treats those who come to it.
 #[derive(Clone, Copy, Debug)]
 enum Manners {

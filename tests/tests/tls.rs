@@ -5,8 +5,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stdout
+    clippy::indexing_slicing
 )]
 
 mod support;
@@ -22,11 +21,6 @@ use support::server::Server;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const HERE: &str = "127.0.0.1";
-
-#[test]
-fn runs_an_errand_where_a_parent_test_asks_for_it() {
-    child::run_errand();
-}
 
 async fn server_with(identity: &Identity) -> Server {
     Server::tls(identity.server(BOTH), content).await

@@ -1,10 +1,11 @@
 //! What the tests of the connection share: servers on loopback that write down what they see,
 //! certificates, child processes, and a look at traces.
 
-#![allow(dead_code, clippy::print_stdout)]
+#![allow(dead_code)]
 
 pub mod certificates;
 pub mod child;
+pub mod errand;
 pub mod http;
 pub mod merchant;
 pub mod server;
