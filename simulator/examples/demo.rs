@@ -3,13 +3,12 @@
 
 #![allow(clippy::print_stdout)]
 
-use std::collections::HashMap;
 use std::error::Error;
 
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
-use kazawallet::{CreatePaymentLink, CreateWithdrawal, Order, PaymentMethod, Status, Webhook};
+use kazawallet::{CreatePaymentLink, CreateWithdrawal, Order, PaymentMethod, Webhook};
 use kazawallet_simulator::{Fault, Simulator};
 use reqwest::header::LOCATION;
 use tokio::sync::mpsc;
@@ -60,30 +59,30 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("   answer   {}", withdrawal.status.as_deref().unwrap_or("none"));
     println!("   balance  {before} SYP before, {} SYP after", sim.balance("SYP"));
 
-    println!(
-        "\nAn attack: order-43 timed out. Somebody who holds that delivery sends it again, edited"
-    );
+    println!("\nAn attack: the link of order-43 is not paid in time");
     let link = client
         .payment_links()
         .create(CreatePaymentLink::new("900".parse()?, "USD").reference("order-43"))
         .await?;
     press(&browser, &link.url, "time_out").await?;
     let genuine = inbox.recv().await.ok_or("no delivery came")?;
-    let mut decided = HashMap::new();
-    let event = sim.webhook().verify(&genuine)?;
-    decided.insert(event.order_id().to_owned(), event.status().clone());
+    let first = sim.webhook().verify(&genuine)?;
+    println!("   event    {} {} {}", first.order_id(), first.amount(), first.status());
+    println!("   Somebody who holds that delivery sends it again, with another status:");
     let edited = String::from_utf8(genuine.to_vec())?.replace("timed_out", "fulfilled");
     let answer = browser.post(&shop_url).body(edited.clone()).send().await?.status();
-    let event = sim.webhook().verify(&edited)?;
-    println!(
-        "   verify   {answer}: the signature holds, it covers the amount and the order id only"
-    );
-    println!("   status   {}: not signed, and so it decides nothing on its own", event.status());
-    let first = decided.get(event.order_id()).unwrap_or(&Status::Fulfilled);
-    println!("   order id {} was decided before: {first}. Ignored.", event.order_id());
-    let cheaper = edited.replace("\"900\"", "\"9\"");
-    if let Err(error) = sim.webhook().verify(&cheaper) {
-        println!("   amount   edited, too: {}", error.code());
+    let second = sim.webhook().verify(&edited)?;
+    println!("   verify   {answer}: the signature holds; it covers amount and order id only");
+    println!("   status   {}: not signed, so it decides nothing on its own", second.status());
+    if second.order_id() == first.order_id() {
+        println!(
+            "   order    its first delivery has decided: {}. This one is ignored",
+            first.status()
+        );
+    }
+    let dearer = edited.replace("\"900\"", "\"9000\"");
+    if let Err(error) = sim.webhook().verify(&dearer) {
+        println!("   amount   with another amount, too: {}", error.code());
     }
 
     println!("\nAn accident: the connection is lost in the middle of a payout");
@@ -92,7 +91,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     match client.withdrawals().create(payout()?).await {
         Ok(_) => return Err("the accident did not happen".into()),
         Err(error) => {
-            println!("   error    {}: {error}", error.code());
+            println!("   error    {}", error.code());
+            for line in wrapped(error.message(), 76) {
+                println!("            {line}");
+            }
             println!("   sent     {} time, whatever `max_retries` is", sim.requests().len() - sent);
             println!(
                 "   balance  {before} SYP before, {} SYP after: it was paid",
@@ -146,6 +148,22 @@ async fn press(browser: &reqwest::Client, url: &str, action: &str) -> Result<(),
         Some(_) => Ok(()),
         None => Err(format!("the page answered {}", answer.status()).into()),
     }
+}
+
+/// A text in lines of at most so many characters.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.is_empty() => line.push_str(word),
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
 }
 
 /// Everything here is plain HTTP on this machine.
