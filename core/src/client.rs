@@ -8,12 +8,12 @@ use std::time::Duration;
 use reqwest::header::HeaderValue;
 use reqwest::{Method, Url};
 
+use crate::connections::{ConnectOptions, Connections};
 use crate::credentials::{self, ApiKey, ApiSecret};
 use crate::deposits::Deposits;
 use crate::error::Error;
 use crate::payment_links::PaymentLinks;
 use crate::raw_request::RawRequest;
-use crate::transport::{ConnectOptions, Transport};
 use crate::wallets::Wallets;
 use crate::withdrawals::Withdrawals;
 
@@ -63,7 +63,7 @@ pub struct Client {
 }
 
 pub(crate) struct Inner {
-    pub(crate) transport: Transport,
+    pub(crate) connections: Connections,
     pub(crate) base_url: Url,
     pub(crate) headers: CredentialHeaders,
     pub(crate) merchant_email: Option<String>,
@@ -298,7 +298,7 @@ impl ClientBuilder {
                  simulator's, or set KAZAWALLET_BASE_URL",
             ));
         }
-        let transport = Transport::connect_to(
+        let connections = Connections::to(
             &base_url,
             ConnectOptions {
                 connect_timeout: positive(
@@ -312,7 +312,7 @@ impl ClientBuilder {
         )?;
         Ok(Client {
             inner: Arc::new(Inner {
-                transport,
+                connections,
                 base_url,
                 headers: CredentialHeaders {
                     api_key: api_key_header,

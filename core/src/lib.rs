@@ -51,7 +51,11 @@
 mod amount;
 #[cfg(feature = "client")]
 mod client;
+#[cfg(feature = "client")]
+mod connections;
 mod credentials;
+#[cfg(feature = "client")]
+mod departure;
 #[cfg(feature = "client")]
 mod deposits;
 mod error;

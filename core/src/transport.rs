@@ -1,45 +1,31 @@
-//! One request in, one response out: TLS, time limits, the retry rule.
+//! One request in, one response out: time limits, the retry rule, what an error says.
 
 use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::future::{Future, IntoFuture};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http_body::{Body, Frame, SizeHint};
 use percent_encoding::percent_decode_str;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Method, Url};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use tokio::runtime;
 use tokio::time::Instant;
 use tracing::instrument::WithSubscriber;
 use tracing::{Instrument, Span, field};
 
-use crate::client::{Client, is_loopback};
+use crate::client::Client;
+use crate::departure::{Departure, ObservedBody};
 use crate::error::{Error, ErrorKind, Outcome};
 use crate::mask::Mask;
 use crate::response::{self, Cause, Failure, Response};
 
 const MAX_RESPONSE: usize = 1024 * 1024;
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
-/// Port 0 stands for the URL's own.
-const THIS_MACHINE: [SocketAddr; 2] = [
-    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0),
-    SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), 0),
-];
 const LONGEST_PAUSE: Duration = Duration::from_secs(8);
 /// Longer than anybody waits, and short enough to add to a clock.
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
-/// Shorter than the time for which usual servers and proxies keep a quiet connection.
-const KEEP_IDLE: Duration = Duration::from_secs(20);
-
 /// The rows of the retry rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Policy {
@@ -263,7 +249,7 @@ impl Exchange {
         let mut response = self
             .client
             .inner()
-            .transport
+            .connections
             .http(fresh)
             .request(self.request.method.clone(), self.url.clone())
             .headers(self.headers.clone())
@@ -368,86 +354,6 @@ fn missing_email() -> Error {
     )
 }
 
-/// Whether anything of one try may have left this machine. It is settled where it leaves, since
-/// an error looks the same before and after; and once only, since the connection writes on a
-/// task of its own, perhaps at the very moment at which the caller's time is up.
-#[derive(Clone, Default)]
-struct Departure(Arc<AtomicU8>);
-
-const HERE: u8 = 0;
-const LEFT: u8 = 1;
-const CALLED_OFF: u8 = 2;
-
-impl Departure {
-    /// Asked before the first byte is written; false where the try was called off.
-    fn leaves(&self) -> bool {
-        self.settle(LEFT) == LEFT
-    }
-
-    /// Asked when the try has failed: whether it had left. If not, it never will.
-    fn happened(&self) -> bool {
-        self.settle(CALLED_OFF) == LEFT
-    }
-
-    fn called_off(&self) -> bool {
-        self.0.load(Ordering::SeqCst) == CALLED_OFF
-    }
-
-    fn settle(&self, wanted: u8) -> u8 {
-        match self.0.compare_exchange(HERE, wanted, Ordering::SeqCst, Ordering::SeqCst) {
-            Ok(_) => wanted,
-            Err(settled) => settled,
-        }
-    }
-}
-
-/// A request body that a connection takes up just before the first byte of the request is
-/// written, and that stops the connection from writing where the try was called off.
-struct ObservedBody {
-    data: Option<Bytes>,
-    left: Departure,
-}
-
-#[derive(Debug)]
-struct CalledOff;
-
-impl std::fmt::Display for CalledOff {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the try was called off before it was sent")
-    }
-}
-
-impl StdError for CalledOff {}
-
-impl Body for ObservedBody {
-    type Data = Bytes;
-    type Error = CalledOff;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, CalledOff>>> {
-        if !self.left.leaves() {
-            return Poll::Ready(Some(Err(CalledOff)));
-        }
-        Poll::Ready(self.data.take().map(|data| Ok(Frame::data(data))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        // An empty body is never polled: a connection only asks whether it has ended.
-        self.data.is_none() && self.left.leaves()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match &self.data {
-            Some(data) => SizeHint::with_exact(data.len() as u64),
-            // Of no known length, so that the connection polls it and learns of its end.
-            None if self.left.called_off() => SizeHint::default(),
-            None => SizeHint::with_exact(0),
-        }
-    }
-}
-
 /// The pause before the next try: exponential, with full jitter.
 fn backoff(attempt: u32) -> Duration {
     let doubled = 2u32.saturating_pow(attempt.saturating_sub(1));
@@ -519,201 +425,4 @@ fn is_certificate_error(error: &(dyn StdError + 'static)) -> bool {
     chain(error).any(|cause| {
         matches!(cause.downcast_ref::<rustls::Error>(), Some(rustls::Error::InvalidCertificate(_)))
     })
-}
-
-/// The HTTP clients, which differ only in whether they keep connections.
-pub(crate) struct Transport {
-    options: HttpOptions,
-    kept: Mutex<Kept>,
-    fresh: reqwest::Client,
-}
-
-/// The client that keeps connections. A connection makes progress only while the runtime that
-/// opened it runs, and a call from another one could wait for it in vain: so connections are kept
-/// for one runtime, the last that made a call.
-struct Kept {
-    runtime: Option<runtime::Id>,
-    http: reqwest::Client,
-}
-
-/// What every HTTP client of a transport is built from.
-struct HttpOptions {
-    tls: rustls::ClientConfig,
-    connect_timeout: Duration,
-    user_agent: HeaderValue,
-    /// The host, where it is this machine.
-    loopback: Option<String>,
-    proxy: Option<reqwest::Proxy>,
-}
-
-impl HttpOptions {
-    fn build(&self, kept_connections: usize) -> Result<reqwest::Client, Error> {
-        let mut builder = reqwest::Client::builder()
-            .tls_backend_preconfigured(self.tls.clone())
-            .http1_only()
-            .retry(reqwest::retry::never())
-            .redirect(reqwest::redirect::Policy::none())
-            .referer(false)
-            .connect_timeout(self.connect_timeout)
-            .pool_idle_timeout(KEEP_IDLE)
-            .pool_max_idle_per_host(kept_connections)
-            .user_agent(self.user_agent.clone());
-        if let Some(host) = &self.loopback {
-            // A name server must not lead `localhost` elsewhere: keys go there in clear.
-            builder = builder.no_proxy().resolve_to_addrs(host, &THIS_MACHINE);
-        } else if let Some(proxy) = &self.proxy {
-            builder = builder.proxy(proxy.clone());
-        }
-        builder.build().map_err(|error| {
-            Error::configuration("the HTTP client cannot be built").with_source(error)
-        })
-    }
-}
-
-/// What of a client's options concerns connections.
-pub(crate) struct ConnectOptions {
-    pub(crate) connect_timeout: Duration,
-    pub(crate) proxy: Option<String>,
-    pub(crate) root_certificates: Vec<u8>,
-    pub(crate) user_agent: HeaderValue,
-}
-
-impl Transport {
-    pub(crate) fn connect_to(base_url: &Url, options: ConnectOptions) -> Result<Self, Error> {
-        let loopback = base_url.host_str().filter(|_| is_loopback(base_url)).map(str::to_owned);
-        let added = added_roots(&options.root_certificates)?;
-        let plain = loopback.is_some() && base_url.scheme() == "http";
-        let tls = if plain { tls_unused() } else { tls(added) }?;
-        let proxy = options.proxy.as_deref().map(read_proxy).transpose()?;
-        let options = HttpOptions {
-            tls,
-            connect_timeout: options.connect_timeout,
-            user_agent: options.user_agent,
-            loopback,
-            proxy,
-        };
-        let kept = Mutex::new(Kept { runtime: None, http: options.build(usize::MAX)? });
-        Ok(Self { kept, fresh: options.build(0)?, options })
-    }
-
-    fn http(&self, fresh: bool) -> reqwest::Client {
-        let here = runtime::Handle::try_current().ok().map(|runtime| runtime.id());
-        if fresh || here.is_none() {
-            return self.fresh.clone();
-        }
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.runtime.is_some() && kept.runtime != here {
-            // It could be built before. Should it fail now, nothing needs to be kept.
-            let Ok(http) = self.options.build(usize::MAX) else { return self.fresh.clone() };
-            kept.http = http;
-        }
-        kept.runtime = here;
-        kept.http.clone()
-    }
-}
-
-/// The HTTP library takes any URL here, and passes by a proxy of a kind that it does not know.
-fn read_proxy(text: &str) -> Result<reqwest::Proxy, Error> {
-    let refused = || {
-        Error::configuration(
-            "the proxy's URL cannot be used: it should look like http://proxy.example:8080, and \
-             begin with http, https, socks5 or socks5h",
-        )
-    };
-    let url = Url::parse(text).map_err(|error| refused().with_source(error))?;
-    let known = matches!(url.scheme(), "http" | "https" | "socks5" | "socks5h");
-    if !known || url.host_str().is_none_or(str::is_empty) {
-        return Err(refused());
-    }
-    reqwest::Proxy::all(url).map_err(|error| refused().with_source(error.without_url()))
-}
-
-fn added_roots(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Error> {
-    if pem.is_empty() {
-        return Ok(Vec::new());
-    }
-    let roots =
-        CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>().map_err(|error| {
-            Error::configuration(format!("the root certificates cannot be read as PEM: {error}"))
-        })?;
-    if roots.is_empty() {
-        return Err(Error::configuration("the root certificates hold no PEM certificate"));
-    }
-    Ok(roots)
-}
-
-/// Verification by the system's own roots, with Mozilla's built in for images that have none.
-fn tls(added: Vec<CertificateDer<'static>>) -> Result<rustls::ClientConfig, Error> {
-    let refused = |error: rustls::Error| {
-        Error::configuration(format!("the root certificates were refused: {error}"))
-            .with_source(error)
-    };
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().cloned().chain(added);
-    let verifier =
-        rustls_platform_verifier::Verifier::new_with_extra_roots(roots, provider.clone())
-            .map_err(refused)?;
-    Ok(rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(refused)?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier))
-        .with_no_client_auth())
-}
-
-/// For plain HTTP to this machine: reading the system's certificates would be time lost. It
-/// trusts nothing.
-fn tls_unused() -> Result<rustls::ClientConfig, Error> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    Ok(rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| Error::configuration("TLS cannot be set up").with_source(error))?
-        .with_root_certificates(rustls::RootCertStore::empty())
-        .with_no_client_auth())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn poll(body: ObservedBody) -> Option<Result<Frame<Bytes>, CalledOff>> {
-        let mut context = Context::from_waker(std::task::Waker::noop());
-        match Box::pin(body).as_mut().poll_frame(&mut context) {
-            Poll::Ready(frame) => frame,
-            Poll::Pending => None,
-        }
-    }
-
-    fn body(data: Option<&'static [u8]>) -> (ObservedBody, Departure) {
-        let left = Departure::default();
-        (ObservedBody { data: data.map(Bytes::from_static), left: left.clone() }, left)
-    }
-
-    #[test]
-    fn what_was_taken_up_has_left() {
-        let (with_data, left) = body(Some(b"{}"));
-        assert!(!with_data.is_end_stream());
-        assert!(matches!(poll(with_data), Some(Ok(_))));
-        assert!(left.happened());
-
-        let (empty, left) = body(None);
-        assert!(empty.is_end_stream());
-        assert!(left.happened());
-    }
-
-    /// The connection runs on a task of its own: it may come to the body just after the caller's
-    /// time is up and `not_sent` was told.
-    #[test]
-    fn what_was_called_off_never_leaves() {
-        let (with_data, left) = body(Some(b"{}"));
-        assert!(!left.happened());
-        assert!(matches!(poll(with_data), Some(Err(CalledOff))));
-        assert!(!left.happened());
-
-        let (empty, left) = body(None);
-        assert!(!left.happened());
-        assert!(!empty.is_end_stream());
-        assert_eq!(empty.size_hint().exact(), None);
-        assert!(matches!(poll(empty), Some(Err(CalledOff))));
-    }
 }

@@ -1,0 +1,138 @@
+//! Whether a request has left this machine: observed where it leaves, not guessed from an error.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+
+/// Whether anything of one try may have left this machine. It is settled where it leaves, since
+/// an error looks the same before and after; and once only, since the connection writes on a
+/// task of its own, perhaps at the very moment at which the caller's time is up.
+#[derive(Clone, Default)]
+pub(crate) struct Departure(Arc<AtomicU8>);
+
+const HERE: u8 = 0;
+const LEFT: u8 = 1;
+const CALLED_OFF: u8 = 2;
+
+impl Departure {
+    /// Asked before the first byte is written; false where the try was called off.
+    fn leaves(&self) -> bool {
+        self.settle(LEFT) == LEFT
+    }
+
+    /// Asked when the try has failed: whether it had left. If not, it never will.
+    pub(crate) fn happened(&self) -> bool {
+        self.settle(CALLED_OFF) == LEFT
+    }
+
+    fn called_off(&self) -> bool {
+        self.0.load(Ordering::SeqCst) == CALLED_OFF
+    }
+
+    fn settle(&self, wanted: u8) -> u8 {
+        match self.0.compare_exchange(HERE, wanted, Ordering::SeqCst, Ordering::SeqCst) {
+            Ok(_) => wanted,
+            Err(settled) => settled,
+        }
+    }
+}
+
+/// A request body that a connection takes up just before the first byte of the request is
+/// written, and that stops the connection from writing where the try was called off.
+pub(crate) struct ObservedBody {
+    pub(crate) data: Option<Bytes>,
+    pub(crate) left: Departure,
+}
+
+/// Why a connection is kept from writing.
+#[derive(Debug)]
+pub(crate) struct CalledOff;
+
+impl fmt::Display for CalledOff {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the try was called off before it was sent")
+    }
+}
+
+impl StdError for CalledOff {}
+
+impl Body for ObservedBody {
+    type Data = Bytes;
+    type Error = CalledOff;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, CalledOff>>> {
+        if !self.left.leaves() {
+            return Poll::Ready(Some(Err(CalledOff)));
+        }
+        Poll::Ready(self.data.take().map(|data| Ok(Frame::data(data))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        // An empty body is never polled: a connection only asks whether it has ended.
+        self.data.is_none() && self.left.leaves()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.data {
+            Some(data) => SizeHint::with_exact(data.len() as u64),
+            // Of no known length, so that the connection polls it and learns of its end.
+            None if self.left.called_off() => SizeHint::default(),
+            None => SizeHint::with_exact(0),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn poll(body: ObservedBody) -> Option<Result<Frame<Bytes>, CalledOff>> {
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        match Box::pin(body).as_mut().poll_frame(&mut context) {
+            Poll::Ready(frame) => frame,
+            Poll::Pending => None,
+        }
+    }
+
+    fn body(data: Option<&'static [u8]>) -> (ObservedBody, Departure) {
+        let left = Departure::default();
+        (ObservedBody { data: data.map(Bytes::from_static), left: left.clone() }, left)
+    }
+
+    #[test]
+    fn what_was_taken_up_has_left() {
+        let (with_data, left) = body(Some(b"{}"));
+        assert!(!with_data.is_end_stream());
+        assert!(matches!(poll(with_data), Some(Ok(_))));
+        assert!(left.happened());
+
+        let (empty, left) = body(None);
+        assert!(empty.is_end_stream());
+        assert!(left.happened());
+    }
+
+    /// The connection runs on a task of its own: it may come to the body just after the caller's
+    /// time is up and `not_sent` was told.
+    #[test]
+    fn what_was_called_off_never_leaves() {
+        let (with_data, left) = body(Some(b"{}"));
+        assert!(!left.happened());
+        assert!(matches!(poll(with_data), Some(Err(CalledOff))));
+        assert!(!left.happened());
+
+        let (empty, left) = body(None);
+        assert!(!left.happened());
+        assert!(!empty.is_end_stream());
+        assert_eq!(empty.size_hint().exact(), None);
+        assert!(matches!(poll(empty), Some(Err(CalledOff))));
+    }
+}
