@@ -54,10 +54,8 @@ impl Amount {
 
     /// An amount as a webhook carries it: plain digits, zero allowed.
     pub(crate) fn from_webhook(text: &str) -> Result<Self, String> {
-        match check_digits(text) {
-            Ok(()) => Ok(Self { text: text.into() }),
-            Err(reason) => Err(reason),
-        }
+        check_digits(text)?;
+        Ok(Self { text: text.into() })
     }
 
     /// A balance. Besides plain digits a minus sign is read, and an exponent, because a service

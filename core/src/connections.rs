@@ -15,6 +15,8 @@ use crate::error::Error;
 
 /// Shorter than the time for which usual servers and proxies keep a quiet connection.
 const KEEP_IDLE: Duration = Duration::from_secs(20);
+/// For how many runtimes connections are kept. A server may have one a worker thread.
+const RUNTIMES: usize = 64;
 /// Port 0 stands for the URL's own.
 const THIS_MACHINE: [SocketAddr; 2] = [
     SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0),
@@ -24,15 +26,15 @@ const THIS_MACHINE: [SocketAddr; 2] = [
 /// The HTTP clients, which differ only in whether they keep connections.
 pub(crate) struct Connections {
     options: HttpOptions,
-    kept: Mutex<Kept>,
+    kept: Mutex<Vec<Kept>>,
     fresh: reqwest::Client,
 }
 
-/// The client that keeps connections. A connection makes progress only while the runtime that
-/// opened it runs, and a call from another one could wait for it in vain: so connections are kept
-/// for one runtime, the last that made a call.
+/// A client that keeps connections, and the runtime that it keeps them for. A connection makes
+/// progress only while the runtime that opened it runs: a call from another one could wait for it
+/// in vain.
 struct Kept {
-    runtime: Option<runtime::Id>,
+    runtime: runtime::Id,
     http: reqwest::Client,
 }
 
@@ -43,6 +45,8 @@ struct HttpOptions {
     user_agent: HeaderValue,
     /// The host, where it is this machine.
     loopback: Option<String>,
+    /// Whether the base URL is `http`.
+    plain: bool,
     proxy: Option<reqwest::Proxy>,
 }
 
@@ -59,8 +63,11 @@ impl HttpOptions {
             .pool_max_idle_per_host(kept_connections)
             .user_agent(self.user_agent.clone());
         if let Some(host) = &self.loopback {
-            // A name server must not lead `localhost` elsewhere: keys go there in clear.
-            builder = builder.no_proxy().resolve_to_addrs(host, &THIS_MACHINE);
+            builder = builder.no_proxy();
+            if self.plain {
+                // A name server must not lead `localhost` elsewhere: keys go there in clear.
+                builder = builder.resolve_to_addrs(host, &THIS_MACHINE);
+            }
         } else if let Some(proxy) = &self.proxy {
             builder = builder.proxy(proxy.clone());
         }
@@ -82,34 +89,35 @@ impl Connections {
     pub(crate) fn to(base_url: &Url, options: ConnectOptions) -> Result<Self, Error> {
         let loopback = base_url.host_str().filter(|_| is_loopback(base_url)).map(str::to_owned);
         let added = added_roots(&options.root_certificates)?;
-        let plain = loopback.is_some() && base_url.scheme() == "http";
-        let tls = if plain { tls_unused() } else { tls(added) }?;
+        let plain = base_url.scheme() == "http";
+        let tls = if plain && loopback.is_some() { tls_unused() } else { tls(added) }?;
         let proxy = options.proxy.as_deref().map(read_proxy).transpose()?;
         let options = HttpOptions {
             tls,
             connect_timeout: options.connect_timeout,
             user_agent: options.user_agent,
             loopback,
+            plain,
             proxy,
         };
-        let kept = Mutex::new(Kept { runtime: None, http: options.build(usize::MAX)? });
-        Ok(Self { kept, fresh: options.build(0)?, options })
+        Ok(Self { kept: Mutex::default(), fresh: options.build(0)?, options })
     }
 
     /// The HTTP client that keeps its connections, or the one that opens a new one each time.
     pub(crate) fn http(&self, fresh: bool) -> reqwest::Client {
         let here = runtime::Handle::try_current().ok().map(|runtime| runtime.id());
-        if fresh || here.is_none() {
-            return self.fresh.clone();
-        }
+        let Some(here) = here.filter(|_| !fresh) else { return self.fresh.clone() };
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.runtime.is_some() && kept.runtime != here {
-            // It could be built before. Should it fail now, nothing needs to be kept.
-            let Ok(http) = self.options.build(usize::MAX) else { return self.fresh.clone() };
-            kept.http = http;
+        if let Some(kept) = kept.iter().find(|kept| kept.runtime == here) {
+            return kept.http.clone();
         }
-        kept.runtime = here;
-        kept.http.clone()
+        // The other client could be built. Should this one fail, nothing needs to be kept.
+        let Ok(http) = self.options.build(usize::MAX) else { return self.fresh.clone() };
+        if kept.len() == RUNTIMES {
+            kept.remove(0);
+        }
+        kept.push(Kept { runtime: here, http: http.clone() });
+        http
     }
 }
 

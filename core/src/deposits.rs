@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::amount::Amount;
 use crate::client::Client;
 use crate::error::Error;
-use crate::payment_methods::PaymentMethod;
+use crate::payment_methods::{Fields, PaymentMethod};
 use crate::request_fields::{self, json};
 use crate::response::Response;
 use crate::transport::{self, Call, Credentials, Policy, Request};
@@ -93,7 +93,7 @@ impl CreateDeposit {
             amount: self.amount.as_str(),
             note: self.note.as_deref(),
             payment_method: MethodId::of(&method),
-            fields: &method,
+            fields: method.fields(),
         };
         Ok(Request {
             method: Method::POST,
@@ -127,7 +127,7 @@ struct Body<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<&'a str>,
     payment_method: MethodId<'a>,
-    fields: &'a PaymentMethod,
+    fields: Fields<'a>,
 }
 
 /// A deposit names its method with a number (reference), where a withdrawal uses text.

@@ -105,6 +105,10 @@ impl PaymentMethod {
         &self.id
     }
 
+    pub(crate) fn fields(&self) -> Fields<'_> {
+        Fields(&self.fields)
+    }
+
     /// Refuses what is surely wrong, and brings the fields into the form that is sent.
     pub(crate) fn checked(mut self, amount: &Amount, currency: &str) -> Result<Self, Error> {
         if self.id.trim().is_empty() {
@@ -148,10 +152,12 @@ impl PaymentMethod {
 }
 
 /// The fields as the wire wants them: an object, in the documentation's order.
-impl Serialize for PaymentMethod {
+pub(crate) struct Fields<'a>(&'a [(String, String)]);
+
+impl Serialize for Fields<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.fields.len()))?;
-        for (key, value) in &self.fields {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (key, value) in self.0 {
             map.serialize_entry(key, value)?;
         }
         map.end()

@@ -1,7 +1,6 @@
 //! Requests to endpoints that this crate does not know.
 
 use std::fmt;
-use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::Method;
@@ -23,23 +22,16 @@ pub struct RawRequest {
     method: Method,
     path: String,
     json: Option<Result<Bytes, Error>>,
-    timeout: Option<Duration>,
 }
 
 impl RawRequest {
     pub(crate) fn new(client: Client, method: Method, path: String) -> Self {
-        Self { client, method, path, json: None, timeout: None }
+        Self { client, method, path, json: None }
     }
 
     /// A JSON body. Put money into it as text, not as a float.
     pub fn json(mut self, body: &impl Serialize) -> Self {
         self.json = Some(request_fields::json(body));
-        self
-    }
-
-    /// The time for this call, all tries included, in place of the client's.
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = Some(timeout);
         self
     }
 
@@ -52,29 +44,29 @@ impl RawRequest {
     ///   another than GET, POST, PUT, PATCH and DELETE; on `json`: the body cannot be written as
     ///   JSON.
     /// - For `GET` those of [`Wallets::list`](crate::Wallets::list), for anything else those of
-    ///   [`Withdrawals::create`](crate::Withdrawals::create).
-    pub async fn send(self) -> Result<Response, Error> {
-        let Self { client, method, path, json, timeout } = self;
-        check_path(&path)?;
-        if !METHODS.contains(&method) {
+    ///   [`Withdrawals::create`](crate::Withdrawals::create); but it sends what credentials the
+    ///   client has, and asks for none.
+    pub fn send(self) -> Call<Response> {
+        let client = self.client.clone();
+        Call::new(&client, self.into_request(), read)
+    }
+
+    fn into_request(self) -> Result<Request, Error> {
+        check_path(&self.path)?;
+        if !METHODS.contains(&self.method) {
             return Err(Error::validation(
                 "method",
                 "GET, POST, PUT, PATCH or DELETE was expected",
             ));
         }
-        let request = Request {
-            policy: if method == Method::GET { Policy::Read } else { Policy::Payout },
+        Ok(Request {
+            policy: if self.method == Method::GET { Policy::Read } else { Policy::Payout },
             credentials: Credentials::Whatever,
-            endpoint: endpoint(&path).into(),
-            method,
-            path: path.into(),
-            json: json.transpose()?,
-        };
-        let mut call = Call::new(&client, Ok(request), read);
-        if let Some(timeout) = timeout {
-            call = call.timeout(timeout);
-        }
-        call.await
+            endpoint: endpoint(&self.path).into(),
+            method: self.method,
+            path: self.path.into(),
+            json: self.json.transpose()?,
+        })
     }
 }
 

@@ -142,6 +142,19 @@ impl<'a> Object<'a> {
         }
     }
 
+    /// Whether it says in any of the known ways that something was done.
+    fn says_yes(&self) -> bool {
+        let approved = |object: &Self| {
+            object.text("status").is_some_and(|status| status.eq_ignore_ascii_case("approved"))
+        };
+        let payment = self.object("createdPayment");
+        self.success() == Some(true)
+            || approved(self)
+            || payment.is_some_and(|payment| {
+                approved(&payment) || payment.text_or_number("transaction_id").is_some()
+            })
+    }
+
     /// What a payout's answer must say to be a success: a `success` of true or, where it says
     /// nothing of success, something else that tells.
     pub(crate) fn check_success(&self, otherwise: bool) -> Result<(), &'static str> {
@@ -202,13 +215,14 @@ pub(crate) fn judge(response: &Response, mask: &Mask<'_>) -> Result<(), Failure>
     let success = object.as_ref().and_then(Object::success);
     let answered_well = (200..300).contains(&response.status);
 
-    let says_yes = success == Some(true)
-        || object.as_ref().and_then(|object| object.text("status")).as_deref() == Some("approved");
-    let says_no = (400..500).contains(&response.status) || error_value.is_some();
-    if says_yes && says_no && response.status < 500 {
+    let says_no = error_value.is_some() || success == Some(false);
+    if object.as_ref().is_some_and(Object::says_yes)
+        && (says_no || (400..500).contains(&response.status))
+        && response.status < 500
+    {
         return Err(unreadable(response, "it says that it succeeded and that it did not"));
     }
-    if answered_well && success != Some(false) && error_value.is_none() {
+    if answered_well && !says_no {
         return Ok(());
     }
 
@@ -220,8 +234,7 @@ pub(crate) fn judge(response: &Response, mask: &Mask<'_>) -> Result<(), Failure>
     let key = details
         .and_then(self::object)
         .and_then(|details| details.text("key"))
-        .or_else(|| error.as_ref()?.text("key"))
-        .map(|key| mask.shorten(&key));
+        .or_else(|| error.as_ref()?.text("key"));
     let message = error
         .and_then(|error| error.text("message"))
         .or_else(|| error_value.and_then(text))
@@ -229,6 +242,9 @@ pub(crate) fn judge(response: &Response, mask: &Mask<'_>) -> Result<(), Failure>
         .map(|message| mask.shorten(&message));
 
     let (kind, cause) = classify(status, key.as_deref());
+    // A known key is the provider's own word, whatever part of it was sent, too.
+    let known = |key: &str| [KEY_USER_NOT_FOUND, KEY_ACCOUNT_BLOCKED].contains(&key);
+    let key = key.map(|key| if known(&key) { key } else { mask.shorten(&key) });
     let outcome = if matches!(cause, Cause::Rejected | Cause::RateLimited) {
         Outcome::Rejected
     } else {

@@ -287,9 +287,10 @@ impl Exchange {
         let query = self.url.query_pairs().map(|(name, value)| {
             if value.is_empty() { name.into_owned() } else { value.into_owned() }
         });
-        // Below its first segment a raw request's path may name a person.
+        // Below its first segment a raw request's path may name a person, but for plain words.
         let path = self.request.path.split('?').next().unwrap_or_default();
-        let below = path.split('/').skip(2);
+        let words = |part: &&str| part.chars().all(|c| c.is_ascii_alphabetic() || "-_".contains(c));
+        let below = path.split('/').skip(2).filter(|part| !words(part));
         let segments = below.map(|part| percent_decode_str(part).decode_utf8_lossy().into_owned());
         Mask {
             body: self.request.json.as_deref().unwrap_or_default(),

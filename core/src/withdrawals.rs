@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::amount::Amount;
 use crate::client::Client;
 use crate::error::Error;
-use crate::payment_methods::PaymentMethod;
+use crate::payment_methods::{Fields, PaymentMethod};
 use crate::request_fields::{self, json};
 use crate::response::Response;
 use crate::transport::{self, Call, Credentials, Policy, Request};
@@ -90,7 +90,7 @@ impl CreateWithdrawal {
             amount: self.amount.as_str(),
             note: self.note.as_deref(),
             payment_method: method.id(),
-            fields: &method,
+            fields: method.fields(),
         };
         Ok(Request {
             method: Method::POST,
@@ -123,7 +123,7 @@ struct Body<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<&'a str>,
     payment_method: &'a str,
-    fields: &'a PaymentMethod,
+    fields: Fields<'a>,
 }
 
 /// A withdrawal that the provider answered without an error. Look at the status.

@@ -222,10 +222,11 @@ async fn request(client: &Client, call: &Call, method: Method, given: RequestArg
     if let Some(body) = &given.json {
         request = request.json(body);
     }
+    let mut sent = request.send();
     if let Some(timeout) = timeout_of(call) {
-        request = request.timeout(timeout);
+        sent = sent.timeout(timeout);
     }
-    let made = request.send().await?;
+    let made = sent.await?;
     Ok((with_answer(json!({}), &made), format!("{made:?}")))
 }
 

@@ -468,7 +468,7 @@ async fn a_calls_own_timeout_is_the_one_that_counts() {
     let error =
         patient.withdrawals().create(merchant::withdrawal()).timeout(short).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::OutcomeUnknown, "{error}");
-    let error = patient.request(Method::GET, "/x").timeout(short).send().await.unwrap_err();
+    let error = patient.request(Method::GET, "/x").send().timeout(short).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
 
     // And the other way round: more time than the client gives.
@@ -514,7 +514,7 @@ async fn a_timeout_of_zero_is_refused() {
             .map(drop)
             .unwrap_err(),
         client.deposits().create(merchant::deposit()).timeout(zero).await.map(drop).unwrap_err(),
-        client.request(Method::GET, "/x").timeout(zero).send().await.map(drop).unwrap_err(),
+        client.request(Method::GET, "/x").send().timeout(zero).await.map(drop).unwrap_err(),
     ] {
         assert_eq!(error.kind(), ErrorKind::Validation, "{error}");
         assert_eq!(error.field(), Some("timeout"), "{error}");
