@@ -4,9 +4,12 @@
 MSRV := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 WASM := wasm32-unknown-unknown
 # Tools of a fixed version, kept apart from what the machine has.
-TOOLS := .tools
 CARGO_DENY_VERSION := 0.20.2
+CARGO_DENY := .tools/cargo-deny-$(CARGO_DENY_VERSION)
 RUFF_VERSION := 0.17.6
+RUFF := .tools/ruff-$(RUFF_VERSION)
+# The test of 500 calls at once needs more open files than macOS gives a shell.
+MORE_FILES := ulimit -n 4096 2>/dev/null || true
 FUZZ_SECONDS := 660
 
 .DEFAULT_GOAL := help
@@ -16,7 +19,7 @@ help:
 	@echo "make demo   a payment and a payout against the simulator, an attack and an accident"
 	@echo "make test   every test, from the public face"
 	@echo "make lint   formatting, clippy, docs, licences, the oldest compiler, generated files"
-	@echo "make bench  verification beside the bare hashes"
+	@echo "make bench  verification beside the bare hashes, and 500 calls at once"
 	@echo "make fuzz   the webhook against random bytes (needs nightly Rust and cargo-fuzz)"
 
 demo:
@@ -28,16 +31,16 @@ test:
 	@echo "== tests of the core without its client: webhooks and amounts alone"
 	cargo test --locked --package kazawallet --no-default-features
 	@echo "== all tests of the workspace: vectors, scenarios, the simulator, TLS, proxies, documentation"
-	cargo test --locked --workspace --all-features
+	$(MORE_FILES); cargo test --locked --workspace --all-features
 	@echo "== the core for WebAssembly"
 	rustup target add $(WASM)
 	cargo build --locked --package kazawallet --no-default-features --target $(WASM)
 
-lint: $(TOOLS)/bin/cargo-deny $(TOOLS)/python/bin/ruff
+lint: $(CARGO_DENY)/bin/cargo-deny $(RUFF)/bin/ruff
 	@echo "== formatting"
 	cargo fmt --all --check
-	$(TOOLS)/python/bin/ruff check .
-	$(TOOLS)/python/bin/ruff format --check .
+	$(RUFF)/bin/ruff check .
+	$(RUFF)/bin/ruff format --check .
 	@echo "== generated files are up to date"
 	python3 tests/vectors/make_payloads.py --check
 	@echo "== clippy and rustdoc, warnings denied"
@@ -45,23 +48,27 @@ lint: $(TOOLS)/bin/cargo-deny $(TOOLS)/python/bin/ruff
 	cargo clippy --locked --package kazawallet --no-default-features -- --deny warnings
 	RUSTDOCFLAGS="--deny warnings" cargo doc --locked --workspace --all-features --no-deps
 	@echo "== licences, bans and sources (advisories need a database that is not on this machine)"
-	$(TOOLS)/bin/cargo-deny --all-features check licenses bans sources
+	$(CARGO_DENY)/bin/cargo-deny --all-features check licenses bans sources
 	@echo "== the oldest compiler, Rust $(MSRV)"
-	rustup toolchain install $(MSRV) --profile minimal
+	rustup run $(MSRV) rustc --version || rustup toolchain install $(MSRV) --profile minimal
 	cargo +$(MSRV) build --locked --workspace --all-features
 
 bench:
+	@echo "== verification, and body to event, beside the bare hashes"
 	cargo bench --locked --package kazawallet --bench webhook
+	@echo "== 500 calls in flight at once against the simulator"
+	$(MORE_FILES); cargo test --locked --release --package kazawallet-tests --test concurrency \
+		five_hundred -- --nocapture --test-threads=1
 
 fuzz:
 	python3 core/fuzz/make_seeds.py
 	cd core && cargo +nightly fuzz run verify -- -max_total_time=$(FUZZ_SECONDS)
 
-$(TOOLS)/bin/cargo-deny:
-	@echo "== installing cargo-deny $(CARGO_DENY_VERSION) into $(TOOLS) (a few minutes)"
-	cargo install --locked --root $(TOOLS) cargo-deny --version $(CARGO_DENY_VERSION)
+$(CARGO_DENY)/bin/cargo-deny:
+	@echo "== installing cargo-deny $(CARGO_DENY_VERSION) into .tools (a few minutes)"
+	cargo install --locked --root $(CARGO_DENY) cargo-deny --version $(CARGO_DENY_VERSION)
 
-$(TOOLS)/python/bin/ruff:
-	@echo "== installing ruff $(RUFF_VERSION) into $(TOOLS)"
-	python3 -m venv $(TOOLS)/python
-	$(TOOLS)/python/bin/pip install --quiet --disable-pip-version-check ruff==$(RUFF_VERSION)
+$(RUFF)/bin/ruff:
+	@echo "== installing ruff $(RUFF_VERSION) into .tools"
+	python3 -m venv $(RUFF)
+	$(RUFF)/bin/pip install --quiet --disable-pip-version-check ruff==$(RUFF_VERSION)

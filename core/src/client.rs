@@ -46,8 +46,9 @@ const SIMULATOR_KEY_PREFIX: &str = "sim_";
 /// ```
 ///
 /// # Panics
-/// tokio itself panics where a call runs in a runtime that was built without I/O or time;
-/// `#[tokio::main]` and `enable_all` have both.
+/// tokio itself panics where a call runs in a runtime that was built without I/O or time (for a
+/// payout on the payout's own task, which gives an error); `#[tokio::main]` and `enable_all` have
+/// both.
 ///
 /// # What it does on its own
 /// - TLS is always verified; nothing turns that off. Redirects are not followed, so that a key

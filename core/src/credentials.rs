@@ -12,8 +12,8 @@ macro_rules! credential {
         ///
         /// Never shown: its `Debug` is redacted, it has no `Display`, and its memory is wiped
         /// when it is dropped. What the operating system or the network library copied is beyond
-        /// its reach. A value that is blank, that holds a control character, or that begins or
-        /// ends with white space is refused where it is used, by
+        /// its reach. A value that is blank, that holds a control character or an invisible one,
+        /// or that begins or ends with white space is refused where it is used, by
         /// [`Webhook::new`](crate::Webhook::new) and the client's builder.
         #[derive(Clone)]
         pub struct $name(Zeroizing<String>);

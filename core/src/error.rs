@@ -59,7 +59,8 @@ pub(crate) struct Parts {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// A client or a webhook that cannot be built from what it was given.
+    /// A client or a webhook that cannot be built from what it was given; or a call that is awaited
+    /// outside a tokio runtime.
     Configuration,
     /// An argument that was refused before anything was sent; [`Error::field`] names it.
     Validation,
@@ -68,10 +69,11 @@ pub enum ErrorKind {
     /// No answer came in time. Never for a payout that may have left.
     Timeout,
     /// A withdrawal or a deposit was sent and no conclusive answer came: a time-out, a broken
-    /// connection, a 5xx, 408 or 3xx, an unreadable or over-long answer. Money may have moved:
-    /// look in the wallet before doing it again.
+    /// connection, a 5xx, 408 or 3xx, an answer that is unreadable, over-long or contradicts itself.
+    /// Money may have moved: look in the wallet before doing it again.
     OutcomeUnknown,
-    /// The provider said no, in a way that has no class of its own.
+    /// The provider said no, in a way that has no class of its own. A 408 is one whose outcome is
+    /// unknown.
     Api,
     /// 401: the key or the secret is wrong.
     Authentication,
@@ -86,7 +88,8 @@ pub enum ErrorKind {
     AccountBlocked,
     /// 5xx: the provider failed, and may have acted first.
     Server,
-    /// An answer that cannot be read, to a call that moves no money.
+    /// An answer that cannot be read, that contradicts itself or that redirects, to a call that moves
+    /// no money.
     UnexpectedResponse,
     /// A webhook body that cannot be read; [`Error::field`] names the field, where it is one.
     WebhookPayload,

@@ -34,12 +34,13 @@ impl<'a> PaymentLinks<'a> {
     ///
     /// # Errors
     /// - [`Validation`](crate::ErrorKind::Validation), before anything is sent: no merchant
-    ///   email, a blank currency, a ref that is blank, longer than 1,024 bytes or with a NUL, a
+    ///   email, an amount that is not positive, a blank currency, a ref that is blank, longer than 1,024 bytes or with a NUL, a
     ///   redirect URL that is not absolute, a time limit of zero.
     /// - [`Connection`](crate::ErrorKind::Connection), [`Timeout`](crate::ErrorKind::Timeout): no
     ///   answer came.
-    /// - [`UnexpectedResponse`](crate::ErrorKind::UnexpectedResponse): the answer holds no link
-    ///   that is `https` (or `http` to this machine).
+    /// - [`UnexpectedResponse`](crate::ErrorKind::UnexpectedResponse): the answer is not JSON, holds
+    ///   no link that is `https` (or `http` to this machine), is larger than 1 MiB, contradicts
+    ///   itself or redirects.
     /// - The classes of a refusal: [`Authentication`](crate::ErrorKind::Authentication),
     ///   [`PermissionDenied`](crate::ErrorKind::PermissionDenied),
     ///   [`NotFound`](crate::ErrorKind::NotFound) (the email has no account),

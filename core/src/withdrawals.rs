@@ -28,13 +28,30 @@ impl<'a> Withdrawals<'a> {
     ///
     /// **The provider knows no idempotency key: what is sent twice may be paid twice.** So a try
     /// is repeated only where nothing left this machine, or the provider answered 429. It opens a
-    /// connection of its own, and once begun it runs to its end, even when this future is dropped.
+    /// connection of its own, and once begun it runs to its end, even when this future is dropped,
+    /// as long as the runtime lives; then nobody is told how it ended.
+    ///
+    /// ```no_run
+    /// # async fn example(client: kazawallet::Client) -> Result<(), kazawallet::Error> {
+    /// use kazawallet::{CreateWithdrawal, Outcome, PaymentMethod};
+    ///
+    /// let payout = CreateWithdrawal::new("10".parse()?, "USD", PaymentMethod::sy_cash("0933123456"));
+    /// match client.withdrawals().create(payout).await {
+    ///     Ok(withdrawal) => println!("{:?}", withdrawal.status),
+    ///     Err(error) if error.outcome() == Some(Outcome::Unknown) => {
+    ///         println!("look in the wallet before paying again: {error}");
+    ///     }
+    ///     Err(error) => println!("not paid: {error}"),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// - [`OutcomeUnknown`](crate::ErrorKind::OutcomeUnknown): it was sent and no conclusive
     ///   answer came. Money may have moved: look in the wallet before you do it again.
     /// - [`Validation`](crate::ErrorKind::Validation), before anything is sent: no secret, no
-    ///   merchant email, a blank currency, what [`PaymentMethod`] refuses, a time limit of zero.
+    ///   merchant email, an amount that is not positive, a blank currency, what [`PaymentMethod`] refuses, a time limit of zero.
     /// - [`Connection`](crate::ErrorKind::Connection), [`Timeout`](crate::ErrorKind::Timeout):
     ///   nothing was sent.
     /// - The classes of a refusal: [`Authentication`](crate::ErrorKind::Authentication),

@@ -53,8 +53,8 @@ impl Webhook {
     /// A webhook for one merchant's key and secret.
     ///
     /// # Errors
-    /// [`Configuration`](ErrorKind::Configuration) where either is blank, holds a control
-    /// character, or begins or ends with white space.
+    /// [`Configuration`](ErrorKind::Configuration) where either is blank, holds a control character
+    /// or an invisible one, or begins or ends with white space.
     pub fn new(key: impl Into<ApiKey>, secret: impl Into<ApiSecret>) -> Result<Self, Error> {
         Ok(Self { current: Signer::new(key.into(), secret.into())?, previous: Vec::new() })
     }
