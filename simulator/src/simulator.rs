@@ -1,13 +1,13 @@
 //! Starting, configuring, driving and stopping a simulator.
 
-use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use std::{fmt, io};
 
 use kazawallet::{Client, PaymentLink, Webhook};
 use rust_decimal::Decimal;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
@@ -420,7 +420,7 @@ impl SimulatorBuilder {
         for fault in self.faults {
             state.arm(fault, Some(1))?;
         }
-        let listener = TcpListener::bind(self.address).await.map_err(Error::Bind)?;
+        let listener = listen(self.address).map_err(Error::Bind)?;
         let settings = Settings {
             api_key,
             api_secret,
@@ -453,6 +453,18 @@ impl fmt::Debug for SimulatorBuilder {
 
 /// The key given, if it is one of a simulator; else a fresh one. The text of a key that is
 /// refused is not repeated: it may be a real one.
+/// Listens with room for many connections that come at once: with the usual room for 128 a load
+/// test's others would wait a second to be tried again.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // As `TcpListener::bind` does, so that a port can be used again at once. On Windows the
+    // option would let another program take the port.
+    #[cfg(not(windows))]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(1024)
+}
+
 fn key_or_fresh(given: Option<String>, what: &str) -> Result<String, Error> {
     match given {
         None => Ok(format!("{KEY_PREFIX}{}", random::hex_upper::<8>()?)),
