@@ -21,6 +21,7 @@ use kazawallet_simulator::{Decimal, Fault, Simulator, Trigger};
 use serde_json::json;
 use support::http::{Request, answer, content};
 use support::in_time;
+use support::library_log;
 use support::merchant::{
     self, Endpoint, KEY, MERCHANT_EMAIL, NAME, NOTE, PHONE, PRIVATE, REFERENCE, SECRET, USER_EMAIL,
     everything_shown, private_values_in,
@@ -414,28 +415,9 @@ async fn the_simulators_types_show_nobodys_data() {
     in_time(sim.stop()).await;
 }
 
-/// What the libraries below log outside of `tracing`.
-struct Log(Mutex<String>);
-
-static LOG: Log = Log(Mutex::new(String::new()));
-
-impl log::Log for Log {
-    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
-        true
-    }
-
-    fn log(&self, record: &log::Record<'_>) {
-        let line = format!("{} {}\n", record.target(), record.args());
-        self.0.lock().unwrap().push_str(&line);
-    }
-
-    fn flush(&self) {}
-}
-
 #[tokio::test]
 async fn every_call_is_traced_by_one_span_that_shows_nobodys_data() {
-    log::set_logger(&LOG).unwrap();
-    log::set_max_level(log::LevelFilter::Trace);
+    library_log::keep();
     let traces = Traces::of_this_process();
     // Other tests run at the same time, on threads of their own.
     let here = std::thread::current().id();
@@ -499,7 +481,7 @@ async fn every_call_is_traced_by_one_span_that_shows_nobodys_data() {
     }
     // All targets, all levels, all threads.
     assert_eq!(private_values_in(&traced.text), [""; 0], "{}", traced.text);
-    let logged = LOG.0.lock().unwrap().clone();
+    let logged = library_log::kept();
     assert!(logged.contains("reqwest"), "nothing was logged below: {logged}");
     assert_eq!(private_values_in(&logged), [""; 0], "{logged}");
 }

@@ -92,6 +92,28 @@ impl PaymentEvent {
     /// payment's identity: record it, and let it settle one order once. Otherwise a captured
     /// delivery with an edited ref pays for a second order of the same price.
     ///
+    /// ```
+    /// use kazawallet::{Order, Webhook};
+    ///
+    /// let webhook = Webhook::new("key", "secret")?;
+    /// let secret = webhook.sign(&"10".parse()?, "pl_1");
+    /// let body = format!(
+    ///     r#"{{"order_id": "pl_1", "amount": "10", "status": "fulfilled", "currency": "SYP",
+    ///         "ref": "order-42", "secret": "{secret}"}}"#
+    /// );
+    /// let order = Order {
+    ///     amount: "10.00".parse()?,
+    ///     currency: "USD",
+    ///     reference: "order-42",
+    ///     order_id: Some("pl_1"),
+    /// };
+    /// // Genuine, and still not this order's payment: the currency is not signed.
+    /// let mismatch = webhook.verify(body)?.match_order(&order).unwrap_err();
+    /// assert_eq!(mismatch.field(), Some("currency"));
+    /// assert_eq!(mismatch.expected(), Some("USD"));
+    /// # Ok::<(), kazawallet::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`OrderMismatch`](crate::ErrorKind::OrderMismatch), with
     /// [`field`](Error::field), [`expected`](Error::expected) and [`actual`](Error::actual), for

@@ -6,22 +6,22 @@
 
 #[path = "../../tests/support/errand.rs"]
 mod errand;
+#[path = "../../tests/support/library_log.rs"]
+mod library_log;
 #[path = "../../tests/support/merchant.rs"]
 #[allow(dead_code)]
 mod merchant;
 
-use std::sync::Mutex;
 use std::time::Duration;
 
 use errand::{Errand, Report};
 
 fn main() {
     let errand: Errand = serde_json::from_str(&std::env::args().nth(1).unwrap()).unwrap();
-    log::set_logger(&LOG).unwrap();
-    log::set_max_level(log::LevelFilter::Trace);
+    library_log::keep();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let mut report = runtime.block_on(make_call(&errand));
-    report.shown.push_str(&LOG.0.lock().unwrap());
+    report.shown.push_str(&library_log::kept());
     println!("{}", serde_json::to_string(&report).unwrap());
 }
 
@@ -61,22 +61,4 @@ async fn make_call(errand: &Errand) -> Report {
         outcome: error.and_then(|error| error.outcome()).map(|outcome| outcome.to_string()),
         shown,
     }
-}
-
-/// Keeps what the libraries below log, down to the finest level.
-struct Log(Mutex<String>);
-
-static LOG: Log = Log(Mutex::new(String::new()));
-
-impl log::Log for Log {
-    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
-        true
-    }
-
-    fn log(&self, record: &log::Record<'_>) {
-        let line = format!("{} {}\n", record.target(), record.args());
-        self.0.lock().unwrap().push_str(&line);
-    }
-
-    fn flush(&self) {}
 }

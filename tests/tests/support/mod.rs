@@ -7,6 +7,7 @@ pub mod certificates;
 pub mod child;
 pub mod errand;
 pub mod http;
+pub mod library_log;
 pub mod merchant;
 pub mod server;
 pub mod traces;
