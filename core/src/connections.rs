@@ -38,7 +38,7 @@ struct Kept {
     http: reqwest::Client,
 }
 
-/// What both HTTP clients are built from.
+/// What every HTTP client here is built from.
 struct HttpOptions {
     tls: rustls::ClientConfig,
     connect_timeout: Duration,

@@ -208,8 +208,11 @@ pub(crate) enum Cause {
     Rejected,
 }
 
-/// Tells an answer that may be a success from one that is none.
-pub(crate) fn judge(response: &Response, mask: &Mask<'_>) -> Result<(), Failure> {
+/// Tells an answer that may be a success from one that is none. Only the latter needs a mask.
+pub(crate) fn judge<'a>(
+    response: &Response,
+    mask: impl FnOnce() -> Mask<'a>,
+) -> Result<(), Failure> {
     let object = response.object();
     let error_value = object.as_ref().and_then(Object::error);
     let success = object.as_ref().and_then(Object::success);
@@ -226,6 +229,7 @@ pub(crate) fn judge(response: &Response, mask: &Mask<'_>) -> Result<(), Failure>
         return Ok(());
     }
 
+    let mask = mask();
     let error = error_value.and_then(self::object);
     let own_status = error.as_ref().and_then(Object::status);
     let status =

@@ -237,7 +237,7 @@ impl Exchange {
     }
 
     fn read<T>(&self, response: &Response, read: Reader<T>) -> Result<T, Failure> {
-        response::judge(response, &self.mask())?;
+        response::judge(response, || self.mask())?;
         read(response).map_err(|problem| response::unreadable(response, problem))
     }
 
