@@ -169,6 +169,7 @@ pub struct ClientBuilder {
     proxy: Option<String>,
     root_certificates: Vec<u8>,
     app_name: Option<String>,
+    language: Option<&'static str>,
 }
 
 impl ClientBuilder {
@@ -243,6 +244,13 @@ impl ClientBuilder {
         self
     }
 
+    /// For the packages in other languages that are built on this crate: the language that the user
+    /// agent names in place of `rust`.
+    pub fn language(mut self, name: &'static str) -> Self {
+        self.language = Some(name);
+        self
+    }
+
     /// Fills what was not given from the environment: `KAZAWALLET_API_KEY`,
     /// `KAZAWALLET_MERCHANT_EMAIL`, `KAZAWALLET_BASE_URL`, and `KAZAWALLET_API_SECRET` where the
     /// key came from the environment too, since they belong together. A variable that is empty
@@ -308,7 +316,7 @@ impl ClientBuilder {
                 )?,
                 proxy: self.proxy,
                 root_certificates: self.root_certificates,
-                user_agent: user_agent(self.app_name.as_deref())?,
+                user_agent: user_agent(self.language, self.app_name.as_deref())?,
             },
         )?;
         Ok(Client {
@@ -364,8 +372,9 @@ fn merchant_email_header(email: &str) -> Result<HeaderValue, Error> {
     credential_header("merchant email", email)
 }
 
-fn user_agent(app_name: Option<&str>) -> Result<HeaderValue, Error> {
-    let mut text = concat!("kazawallet-rust/", env!("CARGO_PKG_VERSION")).to_owned();
+fn user_agent(language: Option<&str>, app_name: Option<&str>) -> Result<HeaderValue, Error> {
+    let language = language.unwrap_or("rust");
+    let mut text = format!("kazawallet-{language}/{}", env!("CARGO_PKG_VERSION"));
     if let Some(name) = app_name {
         if name.trim().is_empty() {
             return Err(Error::configuration("the app name is blank: leave it out, or give one"));
@@ -379,7 +388,7 @@ fn user_agent(app_name: Option<&str>) -> Result<HeaderValue, Error> {
 
 fn positive(option: &str, duration: Duration) -> Result<Duration, Error> {
     if duration.is_zero() {
-        return Err(Error::configuration(format!("`{option}` is zero: it must be longer")));
+        return Err(Error::configuration(format!("`{option}` must be longer than zero")));
     }
     Ok(duration)
 }

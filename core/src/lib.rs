@@ -50,6 +50,8 @@
 
 mod amount;
 #[cfg(feature = "client")]
+mod call_watch;
+#[cfg(feature = "client")]
 mod client;
 #[cfg(feature = "client")]
 mod connections;
@@ -84,6 +86,8 @@ pub use credentials::{ApiKey, ApiSecret};
 pub use error::{Error, ErrorKind, Outcome};
 pub use webhook::{Order, PaymentEvent, Status, Webhook};
 
+#[cfg(feature = "client")]
+pub use call_watch::CallWatch;
 #[cfg(feature = "client")]
 pub use client::{Client, ClientBuilder};
 #[cfg(feature = "client")]

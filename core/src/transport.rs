@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use tracing::instrument::WithSubscriber;
 use tracing::{Instrument, Span, field};
 
+use crate::call_watch::CallWatch;
 use crate::client::Client;
 use crate::departure::{Departure, ObservedBody};
 use crate::error::{Error, ErrorKind, Outcome};
@@ -85,17 +86,26 @@ pub struct Call<T> {
     request: Result<Request, Error>,
     read: Reader<T>,
     timeout: Option<Duration>,
+    watch: CallWatch,
 }
 
 impl<T> Call<T> {
     pub(crate) fn new(client: &Client, request: Result<Request, Error>, read: Reader<T>) -> Self {
-        Self { client: client.clone(), request, read, timeout: None }
+        let endpoint = request.as_ref().map(|request| request.endpoint.clone()).unwrap_or_default();
+        let watch = CallWatch::new(endpoint);
+        Self { client: client.clone(), request, read, timeout: None, watch }
     }
 
     /// The time for this call, all tries included, in place of the client's.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
+    }
+
+    /// A handle that tells how far the call has come, for logs and metrics. It is of use while the
+    /// call runs and after its end.
+    pub fn watch(&self) -> CallWatch {
+        self.watch.clone()
     }
 }
 
@@ -112,7 +122,7 @@ impl<T: Send + 'static> IntoFuture for Call<T> {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let exchange = Exchange::prepare(self.client, self.request?, self.timeout)?;
+            let exchange = Exchange::prepare(self.client, self.request?, self.timeout, self.watch)?;
             let payout = exchange.request.policy == Policy::Payout;
             let span = exchange.span.clone();
             let run = exchange.run(self.read).instrument(span);
@@ -139,10 +149,16 @@ struct Exchange {
     headers: HeaderMap,
     timeout: Duration,
     span: Span,
+    watch: CallWatch,
 }
 
 impl Exchange {
-    fn prepare(client: Client, request: Request, timeout: Option<Duration>) -> Result<Self, Error> {
+    fn prepare(
+        client: Client,
+        request: Request,
+        timeout: Option<Duration>,
+        watch: CallWatch,
+    ) -> Result<Self, Error> {
         if runtime::Handle::try_current().is_err() {
             return Err(Error::configuration(
                 "no tokio runtime: await the call inside one, with I/O and time enabled",
@@ -150,7 +166,7 @@ impl Exchange {
         }
         let timeout = timeout.unwrap_or(client.inner().timeout).min(LONGEST_TIMEOUT);
         if timeout.is_zero() {
-            return Err(Error::validation("timeout", "it is zero; it must be longer"));
+            return Err(Error::validation("timeout", "it must be longer than zero"));
         }
         let headers = headers(&client, &request)?;
         let base = client.inner().base_url.as_str().trim_end_matches('/');
@@ -164,18 +180,21 @@ impl Exchange {
             duration_ms = field::Empty,
             outcome = field::Empty,
         );
-        Ok(Self { client, request, url, headers, timeout, span })
+        Ok(Self { client, request, url, headers, timeout, span, watch })
     }
 
     async fn run<T>(self, read: Reader<T>) -> Result<T, Error> {
         let start = Instant::now();
+        self.watch.begins(start);
         let result = self.tries(start + self.timeout, read).await;
-        let milliseconds = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.span.record("duration_ms", milliseconds);
-        match &result {
-            Ok(_) => self.span.record("outcome", "ok"),
-            Err(error) => self.span.record("outcome", error.outcome().map(Outcome::as_str)),
+        let duration = start.elapsed();
+        let outcome = match &result {
+            Ok(_) => Some("ok"),
+            Err(error) => error.outcome().map(Outcome::as_str),
         };
+        self.watch.ends(duration, outcome.unwrap_or_default());
+        self.span.record("duration_ms", u64::try_from(duration.as_millis()).unwrap_or(u64::MAX));
+        self.span.record("outcome", outcome);
         result
     }
 
@@ -184,6 +203,7 @@ impl Exchange {
         // An earlier try may have been carried out although the last one never left.
         let mut may_have_happened = false;
         loop {
+            self.watch.tries(attempt);
             self.span.record("attempt", attempt);
             let mut failure = match self.try_once(attempt, deadline, read).await {
                 Ok(value) => return Ok(value),
@@ -217,6 +237,7 @@ impl Exchange {
         let result = tokio::time::timeout_at(deadline, self.answer(attempt, &left)).await;
         let mut failure = match result {
             Ok(Ok(response)) => {
+                self.watch.is_answered(response.status());
                 self.span.record("status", response.status());
                 match self.read(&response, read) {
                     Ok(value) => return Ok(value),

@@ -40,6 +40,8 @@ mod error;
 mod fault;
 mod money;
 mod page;
+#[cfg(feature = "cli")]
+pub mod program;
 mod random;
 #[cfg(feature = "scripted")]
 pub mod scripted;

@@ -227,6 +227,11 @@ impl Simulator {
         self.shared.state().faults.clear();
     }
 
+    /// Where deliveries go; `None` for nowhere.
+    pub fn webhook_url(&self) -> Option<String> {
+        self.shared.state().webhook_url.clone()
+    }
+
     /// Where deliveries go from now on; `None` for nowhere.
     ///
     /// # Errors

@@ -202,6 +202,12 @@ impl Status {
     }
 }
 
+impl From<String> for Status {
+    fn from(text: String) -> Self {
+        Self::read(Cow::Owned(text))
+    }
+}
+
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
