@@ -1,0 +1,33 @@
+"""One log record a call, through the standard library. It is imported once `logging` is."""
+
+from __future__ import annotations
+
+import logging
+
+_logger = logging.getLogger("kazawallet")
+_logger.addHandler(logging.NullHandler())
+
+
+def record(
+    endpoint: str, status: int | None, duration: float, attempts: int, outcome: str
+) -> None:
+    """Logs one call: at INFO where it went well, else at WARNING. No person's data is in it."""
+    level = logging.INFO if outcome == "ok" else logging.WARNING
+    if not _logger.isEnabledFor(level):
+        return
+    _logger.log(
+        level,
+        "%s: %s, HTTP %s, %d attempt(s), %.0f ms",
+        endpoint,
+        outcome,
+        status,
+        attempts,
+        duration * 1000,
+        extra={
+            "endpoint": endpoint,
+            "status": status,
+            "duration": duration,
+            "attempts": attempts,
+            "outcome": outcome,
+        },
+    )

@@ -1,0 +1,504 @@
+"""The native module: what the core does, translated. Its public types are given on by `kazawallet`."""
+
+from asyncio import Future
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
+from typing import Any, Generic, TypeVar, final
+
+_T = TypeVar("_T")
+
+__version__: str
+
+@final
+class Connection:
+    """A client of the core, as `Client` and `AsyncClient` use it."""
+
+    def __new__(
+        cls,
+        api_key: str | None,
+        api_secret: str | None,
+        merchant_email: str | None,
+        base_url: str | None,
+        timeout: float | None,
+        connect_timeout: float | None,
+        max_retries: int | None,
+        proxy: str | None,
+        root_certificates: str | bytes | None,
+        app_name: str | None,
+    ) -> Connection: ...
+    def create_payment_link(
+        self,
+        amount: str | int | Decimal,
+        currency: str,
+        ref: str | None,
+        redirect_url: str | None,
+        timeout: float | None,
+    ) -> Call[PaymentLink]: ...
+    def create_withdrawal(
+        self,
+        amount: str | int | Decimal,
+        currency: str,
+        payment_method: PaymentMethod,
+        note: str | None,
+        timeout: float | None,
+    ) -> Call[Withdrawal]: ...
+    def list_wallets(self, timeout: float | None) -> Call[WalletList]: ...
+    def create_deposit(
+        self,
+        amount: str | int | Decimal,
+        currency: str,
+        user_email: str,
+        payment_method: PaymentMethod,
+        note: str | None,
+        timeout: float | None,
+    ) -> Call[Deposit]: ...
+    def request(
+        self, method: str, path: str, json: str | None, timeout: float | None
+    ) -> Call[Response]: ...
+    def close(self) -> None: ...
+
+@final
+class Call(Generic[_T]):
+    """A call that is ready to be made, once."""
+
+    def wait(self) -> _T: ...
+    def start(self) -> Future[_T]: ...
+    def cancel(self) -> None: ...
+
+@final
+class Response:
+    """The provider's whole answer, as it came.
+
+    Every result keeps it as `raw`, since the provider's answers are half documented: what this
+    package does not read is still there. Its `repr` does not show the body, which may hold personal
+    data.
+    """
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+
+    @property
+    def request_id(self) -> str | None:
+        """The request's id, where the answer carried one."""
+
+    @property
+    def body(self) -> bytes:
+        """The body's bytes."""
+
+    @property
+    def text(self) -> str:
+        """The body as text; bytes that are not UTF-8 are replaced."""
+
+    def json(self) -> Any:
+        """The body, read from JSON; a number with a fraction becomes a `decimal.Decimal`.
+
+        Raises:
+            ValueError: the body is not JSON.
+        """
+
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __copy__(self) -> Response: ...
+    def __deepcopy__(self, memo: Any, /) -> Response: ...
+
+@final
+class PaymentLink:
+    """A link through which a customer pays."""
+
+    @property
+    def url(self) -> str:
+        """Where to send the customer."""
+
+    @property
+    def id(self) -> str | None:
+        """The link's id, which the webhook brings back as `order_id`; `None` where the answer has
+        none."""
+
+    @property
+    def raw(self) -> Response:
+        """The whole answer."""
+
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __copy__(self) -> PaymentLink: ...
+    def __deepcopy__(self, memo: Any, /) -> PaymentLink: ...
+
+@final
+class Withdrawal:
+    """A withdrawal that the provider answered without an error. Look at the status."""
+
+    @property
+    def status(self) -> str | None:
+        """`approved` (documented). Other values are possible; `None` where the answer has none."""
+
+    @property
+    def message(self) -> str | None:
+        """The provider's message."""
+
+    @property
+    def raw(self) -> Response:
+        """The whole answer."""
+
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __copy__(self) -> Withdrawal: ...
+    def __deepcopy__(self, memo: Any, /) -> Withdrawal: ...
+
+@final
+class Wallet:
+    """The balance in one currency."""
+
+    @property
+    def currency(self) -> str:
+        """The currency's code."""
+
+    @property
+    def amount(self) -> Decimal:
+        """What is in it, exactly as the provider says. May be zero, or negative."""
+
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __copy__(self) -> Wallet: ...
+    def __deepcopy__(self, memo: Any, /) -> Wallet: ...
+
+@final
+class WalletList:
+    """The merchant's wallets. It can be looped over, and has a length."""
+
+    @property
+    def wallets(self) -> tuple[Wallet, ...]:
+        """One a currency, in the provider's order."""
+
+    @property
+    def raw(self) -> Response:
+        """The whole answer."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: int, /) -> Wallet: ...
+    def __iter__(self) -> Iterator[Wallet]: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __copy__(self) -> WalletList: ...
+    def __deepcopy__(self, memo: Any, /) -> WalletList: ...
+
+@final
+class Deposit:
+    """A deposit that the provider answered without an error. Look at the status."""
+
+    @property
+    def status(self) -> str | None:
+        """`pending` (reference). Other values are possible; `None` where the answer has none."""
+
+    @property
+    def transaction_id(self) -> str | None:
+        """The deposit's id, such as `de-…`."""
+
+    @property
+    def message(self) -> str | None:
+        """The provider's message."""
+
+    @property
+    def note(self) -> str | None:
+        """The note, as the provider keeps it."""
+
+    @property
+    def raw(self) -> Response:
+        """The whole answer."""
+
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __copy__(self) -> Deposit: ...
+    def __deepcopy__(self, memo: Any, /) -> Deposit: ...
+
+@final
+class PaymentMethod:
+    """How a payout reaches its recipient, with the fields that the method wants.
+
+    The provider warns that repeated rejections can cost a merchant its account (documented), so what
+    is surely wrong is refused with a `ValidationError` before anything is sent: a blank field; for
+    `sy_cash` a phone that is not a Syrian mobile number; for Haram a phone without 7 to 15 digits, or
+    an amount in SYP on the wrong side of 3,000,000 (exactly 3,000,000 fits both). These are the
+    documentation's own lines. Should one no longer fit, `custom` is the way past it.
+    """
+
+    @staticmethod
+    def haram_under_3m(*, name: str, phone: str, governorate: str) -> PaymentMethod:
+        """Haram, up to 3,000,000 SYP: method 37 (documented). The recipient's full name, phone and
+        governorate."""
+
+    @staticmethod
+    def haram_over_3m(*, name: str, phone: str, governorate: str) -> PaymentMethod:
+        """Haram, from 3,000,000 SYP on: method 35 (documented). The recipient's full name, phone and
+        governorate."""
+
+    @staticmethod
+    def sy_cash(*, phone: str) -> PaymentMethod:
+        """SY Cash: method 38 (documented). The recipient's Syrian mobile number: `09…`, `+9639…` or
+        `009639…`, with or without spaces and dashes. The ten digits of the local form are sent."""
+
+    @staticmethod
+    def custom(*, id: str, fields: Mapping[str, str]) -> PaymentMethod:
+        """Any other method, by its id, with its fields in the order given. Nothing but a blank id is
+        refused."""
+
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __copy__(self) -> PaymentMethod: ...
+    def __deepcopy__(self, memo: Any, /) -> PaymentMethod: ...
+
+@final
+class Webhook:
+    """Verifies the webhook deliveries of one merchant, and signs for tests.
+
+    Build it once and share it between threads: the work that depends on the key and the secret alone
+    is done when it is built.
+
+    Args:
+        api_key: The merchant's API key.
+        api_secret: The merchant's API secret.
+
+    Raises:
+        ConfigurationError: one of them is blank, holds a control character or an invisible one, or
+            begins or ends with white space.
+
+    The signature covers the **amount** and the **order id** (documented). It does not cover the status,
+    the currency or the ref, and it has no timestamp: whoever holds one genuine delivery can change
+    those three and send it again. So hold every event against your own order with
+    `PaymentEvent.match_order`, and let an order id settle one order once.
+
+    >>> from kazawallet import Webhook
+    >>> webhook = Webhook("81A107141716", "888B6B8877F8")
+    >>> body = (
+    ...     b'{"order_id":"pl_8f2a61c1","amount":"10.50","status":"fulfilled","currency":"USD",'
+    ...     b'"ref":"order-42","secret":"ld0+KSK+nepc7Ua31LKYnGD982/+f5ULWmTN7LJ6QFMNK1OwtdbD9EAUhU1'
+    ...     b'+XArNWC6/V/lUOSmPFLo4AaqyKg=="}'
+    ... )  # Exactly as it came over the network, before any parser touched it.
+    >>> event = webhook.verify(body)
+    >>> event.match_order(amount="10.50", currency="USD", ref="order-42").is_fulfilled
+    True
+    """
+
+    def __new__(cls, api_key: str, api_secret: str) -> Webhook: ...
+    def with_previous(self, api_key: str, api_secret: str) -> Webhook:
+        """A webhook that accepts what was signed with an earlier key and secret, too, while keys are
+        being rotated. Never after a leak: whoever has the old secret can sign.
+
+        Raises:
+            ConfigurationError: as for `Webhook` itself.
+        """
+
+    def verify(self, body: bytes | bytearray | memoryview | str) -> PaymentEvent:
+        """Reads a delivery's body, JSON or form-encoded, and checks its signature. There is no other
+        way to a `PaymentEvent`.
+
+        Args:
+            body: The raw body, before any parser. In Django `request.body`; in Flask
+                `request.get_data()`; in FastAPI and Starlette `await request.body()`.
+
+        Raises:
+            WebhookPayloadError: the body cannot be read: larger than 64 KiB, not UTF-8, neither a JSON
+                object nor form fields, a repeated key, a field that is missing or malformed.
+            SignatureVerificationError: no key that this webhook knows signed it. It proves nothing:
+                change no order because of it.
+            TypeError: the body is something that was already parsed.
+        """
+
+    def sign(self, *, amount: str | int | Decimal, order_id: str) -> str:
+        """The `secret` field that the provider would send for an amount and an order id, for tests:
+        base64 of HMAC-SHA512, keyed with the API secret, over the SHA-256 of
+        `amount:::order_id:::key` (documented).
+
+        Raises:
+            ValidationError: the amount is no plain number.
+            TypeError: the amount is a `float` or a `bool`.
+        """
+
+@final
+class PaymentEvent:
+    """What the provider says of one payment, its signature verified.
+
+    It comes from `Webhook.verify` alone: it cannot be constructed, subclassed or unpickled, and a copy
+    is the event itself. Store `body`, and verify again where it is read.
+    """
+
+    @property
+    def order_id(self) -> str:
+        """The payment link's id: the payment's identity, which must settle one order once. Signed."""
+
+    @property
+    def amount(self) -> Decimal:
+        """The amount paid, with the digits that the delivery has. Signed. May be zero for a link that
+        timed out."""
+
+    @property
+    def status(self) -> str:
+        """`fulfilled`, `timed_out`, or any other text, which means not paid. **Not signed.**"""
+
+    @property
+    def currency(self) -> str | None:
+        """The currency's code. **Not signed.** `None` where the delivery has none."""
+
+    @property
+    def ref(self) -> str | None:
+        """The `ref` that the link was made with. **Not signed.** `None` where the delivery has none."""
+
+    @property
+    def is_fulfilled(self) -> bool:
+        """Whether the status says that the link was paid. **Not signed**: call `match_order` first."""
+
+    @property
+    def extra(self) -> dict[str, Any]:
+        """Fields that this version does not know, read from JSON, a number with a fraction as a
+        `Decimal`; a value that Python's reader cannot read is its JSON text. **Not signed.**"""
+
+    @property
+    def body(self) -> bytes:
+        """The delivery's bytes, exactly as they came."""
+
+    def match_order(
+        self,
+        *,
+        amount: str | int | Decimal,
+        currency: str,
+        ref: str,
+        order_id: str | None = None,
+    ) -> PaymentEvent:
+        """Holds the event against your order, and returns it where it fits.
+
+        Amounts are compared as exact numbers (`10.5` is `10.50`; not for a link that timed out), the
+        currency without regard to case, the ref exactly, and the order id where you give it.
+
+        What no signature can tell you: that this order id was not used before. Record it, and let it
+        settle one order once. Otherwise a captured delivery with an edited ref pays for a second order
+        of the same price.
+
+        Args:
+            amount: What the order costs.
+            currency: The currency's code, as the link was made with.
+            ref: The ref that the link was made with.
+            order_id: The link's id, where it is known: `PaymentLink.id`.
+
+        Raises:
+            OrderMismatchError: with `field`, `expected` and `actual`, for the first of `order_id`,
+                `ref`, `currency`, `amount` that does not fit. A currency or ref that the delivery lacks
+                does not fit.
+            ValidationError: the order's amount is no plain number.
+            TypeError: the order's amount is a `float` or a `bool`.
+        """
+
+    def __copy__(self) -> PaymentEvent: ...
+    def __deepcopy__(self, memo: Any, /) -> PaymentEvent: ...
+
+class SimulatorError(Exception):
+    """The simulator cannot be used so: a setting, a fault or a link that it does not know."""
+
+@final
+class Delivery:
+    """One webhook delivery, as it went out or would have gone out."""
+
+    @property
+    def order_id(self) -> str:
+        """The payment link's id."""
+
+    @property
+    def url(self) -> str | None:
+        """Where it went; `None` where no webhook URL is set."""
+
+    @property
+    def content_type(self) -> str:
+        """`application/json` or `application/x-www-form-urlencoded`."""
+
+    @property
+    def body(self) -> bytes:
+        """The body, byte for byte."""
+
+    @property
+    def fault(self) -> str | None:
+        """The fault that changed it."""
+
+    @property
+    def outcome(self) -> str:
+        """How it ended, in words: `answered 200`, `failed: …`, `not sent: …`, `on its way`."""
+
+    @property
+    def answered(self) -> int | None:
+        """The HTTP status that the receiver answered."""
+
+@final
+class RecordedRequest:
+    """An API request that the simulator received, with the key and the secret masked."""
+
+    @property
+    def method(self) -> str:
+        """`GET`, `POST`, …"""
+
+    @property
+    def path(self) -> str:
+        """The path and the query."""
+
+    @property
+    def headers(self) -> list[tuple[str, str]]:
+        """The headers in their order, names in lower case. Those that hold a key are `***`."""
+
+    @property
+    def body(self) -> str:
+        """The body as text."""
+
+    @property
+    def status(self) -> int | None:
+        """The status answered; `None` where there was no answer, or none yet."""
+
+    @property
+    def fault(self) -> str | None:
+        """The fault that was played."""
+
+@final
+class RunningSimulator:
+    """A simulator of the native crate, as `kazawallet.testing` uses it."""
+
+    def __new__(
+        cls,
+        webhook_url: str | None,
+        balances: dict[str, str | int | Decimal] | None,
+        merchant_email: str | None,
+        api_key: str | None,
+        api_secret: str | None,
+        port: int,
+    ) -> RunningSimulator: ...
+    @property
+    def url(self) -> str: ...
+    @property
+    def api_key(self) -> str: ...
+    @property
+    def api_secret(self) -> str: ...
+    @property
+    def merchant_email(self) -> str: ...
+    @property
+    def dashboard_url(self) -> str: ...
+    @property
+    def webhook_url(self) -> str | None: ...
+    @webhook_url.setter
+    def webhook_url(self, url: str | None, /) -> None: ...
+    @property
+    def deliveries(self) -> list[Delivery]: ...
+    @property
+    def requests(self) -> list[RecordedRequest]: ...
+    def pay(self, link: PaymentLink | str) -> list[Delivery]: ...
+    def time_out(self, link: PaymentLink | str) -> list[Delivery]: ...
+    def trigger(
+        self,
+        url: str,
+        amount: str | int | Decimal,
+        currency: str,
+        ref: str | None,
+        order_id: str | None,
+        status: str,
+    ) -> Delivery: ...
+    def balance(self, currency: str) -> Decimal: ...
+    def fault(self, fault: str, times: int | None) -> None: ...
+    def clear_faults(self) -> None: ...
+    def stop(self) -> None: ...
+
+def run_simulator(arguments: Sequence[str]) -> int:
+    """Runs the simulator's program until it ends; returns the exit status."""

@@ -1,0 +1,129 @@
+//! Python's values as the core takes them. What has the wrong type is a `TypeError` that shows what
+//! to write; everything else is for the core to judge.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use kazawallet::Amount;
+use pyo3::exceptions::{PyTypeError, PyUnicodeEncodeError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyString};
+
+use crate::errors;
+
+/// More decimal places, or zeros, than any amount has. `Decimal("1E+999999")` is a million of them.
+const MOST_DIGITS: i64 = 100;
+
+/// Text.
+pub(crate) fn text(name: &str, value: &Bound<'_, PyAny>) -> PyResult<String> {
+    let Ok(value) = value.cast::<PyString>() else {
+        return Err(wrong_type(name, "str", value));
+    };
+    value.extract().map_err(|error: PyErr| {
+        if error.is_instance_of::<PyUnicodeEncodeError>(value.py()) {
+            errors::refused(value.py(), name, "it holds half a character (a lone surrogate)")
+        } else {
+            error
+        }
+    })
+}
+
+pub(crate) fn optional_text(
+    name: &str,
+    value: Option<&Bound<'_, PyAny>>,
+) -> PyResult<Option<String>> {
+    value.map(|value| text(name, value)).transpose()
+}
+
+/// Exact money.
+pub(crate) fn exact_amount(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Amount> {
+    let text = amount_text(name, value)?;
+    Amount::from_str(&text).map_err(|error| errors::to_python(value.py(), error))
+}
+
+/// The text of an amount, which the core has yet to judge.
+pub(crate) fn amount_text(name: &str, value: &Bound<'_, PyAny>) -> PyResult<String> {
+    if let Ok(text) = value.cast::<PyString>() {
+        return Ok(text.to_string_lossy().into_owned());
+    }
+    if value.is_instance_of::<PyBool>() {
+        return Err(wrong_amount(name, value, "10.50"));
+    }
+    if value.is_instance_of::<PyInt>() {
+        return integer_text(value);
+    }
+    if value.is_instance_of::<PyFloat>() {
+        let exact = value.repr()?.to_string_lossy().into_owned();
+        let sound = exact.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+        return Err(wrong_amount(name, value, if sound { &exact } else { "10.50" }));
+    }
+    if is_decimal(value)? {
+        return decimal_text(value);
+    }
+    Err(wrong_amount(name, value, "10.50"))
+}
+
+fn integer_text(value: &Bound<'_, PyAny>) -> PyResult<String> {
+    if let Ok(small) = value.extract::<i128>() {
+        return Ok(small.to_string());
+    }
+    // Python refuses to write very long integers. So does the core to take them, whatever they say.
+    let bits: i64 = value.call_method0("bit_length")?.extract()?;
+    if bits > 4 * MOST_DIGITS {
+        return Ok("1".repeat(MOST_DIGITS.unsigned_abs() as usize));
+    }
+    value.call_method1("__format__", ("d",))?.extract()
+}
+
+/// `Decimal("1E+3")` is `1000`; one that is not finite, or far too long, stays as Python writes it.
+fn decimal_text(value: &Bound<'_, PyAny>) -> PyResult<String> {
+    let finite: bool = value.call_method0("is_finite")?.extract()?;
+    if finite {
+        let exponent: i64 = value.call_method0("as_tuple")?.getattr("exponent")?.extract()?;
+        if (-MOST_DIGITS..=MOST_DIGITS).contains(&exponent) {
+            return value.call_method1("__format__", ("f",))?.extract();
+        }
+    }
+    Ok(value.str()?.to_string_lossy().into_owned())
+}
+
+/// Whether it is a `Decimal`. Nobody can have one where `decimal` was not imported.
+fn is_decimal(value: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let modules = value.py().import("sys")?.getattr("modules")?.cast_into::<PyDict>()?;
+    match modules.get_item("decimal")? {
+        Some(decimal) => value.is_instance(&decimal.getattr("Decimal")?),
+        None => Ok(false),
+    }
+}
+
+/// Seconds. What is not longer than zero is zero, which the core refuses.
+pub(crate) fn seconds(name: &str, value: Option<&Bound<'_, PyAny>>) -> PyResult<Option<Duration>> {
+    let Some(value) = value else { return Ok(None) };
+    let number = value.is_instance_of::<PyFloat>() || value.is_instance_of::<PyInt>();
+    if !number || value.is_instance_of::<PyBool>() {
+        return Err(wrong_type(name, "a number of seconds", value));
+    }
+    let seconds: f64 = value.extract().unwrap_or(f64::INFINITY);
+    if seconds > 0.0 {
+        return Ok(Some(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)));
+    }
+    Ok(Some(Duration::ZERO))
+}
+
+pub(crate) fn wrong_type(name: &str, expected: &str, value: &Bound<'_, PyAny>) -> PyErr {
+    PyTypeError::new_err(format!("`{name}` must be {expected}, not {}", type_name(value)))
+}
+
+fn wrong_amount(name: &str, value: &Bound<'_, PyAny>, text: &str) -> PyErr {
+    PyTypeError::new_err(format!(
+        "`{name}` must be exact: text such as \"{text}\", an int or Decimal(\"{text}\"), not {}",
+        type_name(value)
+    ))
+}
+
+pub(crate) fn type_name(value: &Bound<'_, PyAny>) -> String {
+    match value.get_type().name() {
+        Ok(name) => name.to_string_lossy().into_owned(),
+        Err(_) => "something else".to_owned(),
+    }
+}

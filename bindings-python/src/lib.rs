@@ -1,0 +1,51 @@
+//! The native module of the Python package: the core's types, translated. It holds no rule of its
+//! own; what it adds is Python's manners: the GIL, signals, event loops, fork.
+
+mod arguments;
+mod calls;
+mod connection;
+mod errors;
+mod event_loops;
+mod payment_method;
+mod results;
+mod runtime;
+mod simulator;
+mod webhook;
+
+use pyo3::prelude::*;
+
+#[pymodule(gil_used = false)]
+mod _kazawallet {
+    use super::*;
+
+    #[pymodule_export]
+    use super::calls::Call;
+    #[pymodule_export]
+    use super::connection::Connection;
+    #[pymodule_export]
+    use super::payment_method::PaymentMethod;
+    #[pymodule_export]
+    use super::results::{Deposit, PaymentLink, Response, Wallet, WalletList, Withdrawal};
+    #[pymodule_export]
+    use super::simulator::{
+        Delivery, RecordedRequest, RunningSimulator, SimulatorError, run_simulator,
+    };
+    #[pymodule_export]
+    use super::webhook::{PaymentEvent, Webhook};
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+        let at_exit = module.py().import("atexit")?;
+        at_exit.call_method1("register", (wrap_pyfunction!(interpreter_ends, module)?,))?;
+        Ok(())
+    }
+}
+
+/// From here on no other thread may take hold of the interpreter.
+#[pyfunction]
+fn interpreter_ends(py: Python<'_>) {
+    if let Some(runtime) = runtime::ProcessRuntime::existing() {
+        runtime.event_loops().stop_waking(py);
+    }
+}

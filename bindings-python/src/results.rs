@@ -1,0 +1,286 @@
+//! What the calls return: frozen, comparable, and silent about people.
+
+use pyo3::exceptions::PyIndexError;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBytes, PyIterator, PyTuple};
+
+/// `Decimal(text)`.
+pub(crate) fn decimal<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<'py, PyAny>> {
+    static DECIMAL: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    DECIMAL.import(py, "decimal", "Decimal")?.call1((text,))
+}
+
+/// What a call can return.
+pub(crate) enum Answer {
+    PaymentLink(PaymentLink),
+    Withdrawal(Withdrawal),
+    WalletList(WalletList),
+    Deposit(Deposit),
+    Response(Response),
+}
+
+impl Answer {
+    pub(crate) fn into_python(self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        Ok(match self {
+            Self::PaymentLink(link) => Py::new(py, link)?.into_any(),
+            Self::Withdrawal(withdrawal) => Py::new(py, withdrawal)?.into_any(),
+            Self::WalletList(list) => Py::new(py, list)?.into_any(),
+            Self::Deposit(deposit) => Py::new(py, deposit)?.into_any(),
+            Self::Response(response) => Py::new(py, response)?.into_any(),
+        })
+    }
+}
+
+/// A class whose fields are the core's. What is after `shows` is in its `repr`: nobody's data.
+macro_rules! result_class {
+    (
+        $(#[$doc:meta])*
+        $name:ident shows ($($shown:ident),*) {
+            $($(#[$field_doc:meta])* $field:ident: $type:ty,)*
+        }
+    ) => {
+        $(#[$doc])*
+        #[pyclass(frozen, eq, hash, module = "kazawallet")]
+        #[derive(Clone, PartialEq, Eq, Hash)]
+        pub(crate) struct $name {
+            $($(#[$field_doc])* #[pyo3(get)] pub(crate) $field: $type,)*
+        }
+
+        #[pymethods]
+        impl $name {
+            fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+                let shown: [String; _] = [$(format!(
+                    concat!(stringify!($shown), "={}"),
+                    (&self.$shown).into_pyobject(py)?.repr()?.to_string_lossy(),
+                )),*];
+                Ok(format!(concat!(stringify!($name), "({})"), shown.join(", ")))
+            }
+
+            fn __copy__(slf: Py<Self>) -> Py<Self> {
+                slf
+            }
+
+            fn __deepcopy__(slf: Py<Self>, memo: &Bound<'_, PyAny>) -> Py<Self> {
+                let _ = memo;
+                slf
+            }
+        }
+
+        impl From<kazawallet::$name> for Answer {
+            fn from(result: kazawallet::$name) -> Self {
+                let kazawallet::$name { $($field,)* .. } = result;
+                Self::$name($name { $($field: $field.into(),)* })
+            }
+        }
+    };
+}
+
+result_class! {
+    /// A link through which a customer pays.
+    PaymentLink shows (id) {
+        /// Where to send the customer.
+        url: String,
+        /// The link's id, which the webhook brings back as `order_id`; `None` where the answer has
+        /// none.
+        id: Option<String>,
+        /// The whole answer.
+        raw: Response,
+    }
+}
+
+result_class! {
+    /// A withdrawal that the provider answered without an error. Look at the status.
+    Withdrawal shows (status) {
+        /// `approved` (documented). Other values are possible; `None` where the answer has none.
+        status: Option<String>,
+        /// The provider's message.
+        message: Option<String>,
+        /// The whole answer.
+        raw: Response,
+    }
+}
+
+result_class! {
+    /// A deposit that the provider answered without an error. Look at the status.
+    Deposit shows (status, transaction_id) {
+        /// `pending` (reference). Other values are possible; `None` where the answer has none.
+        status: Option<String>,
+        /// The deposit's id, such as `de-…`.
+        transaction_id: Option<String>,
+        /// The provider's message.
+        message: Option<String>,
+        /// The note, as the provider keeps it.
+        note: Option<String>,
+        /// The whole answer.
+        raw: Response,
+    }
+}
+
+/// The merchant's wallets. It can be looped over, and has a length.
+#[pyclass(frozen, eq, hash, sequence, module = "kazawallet")]
+#[derive(PartialEq, Eq, Hash)]
+pub(crate) struct WalletList {
+    wallets: Vec<Wallet>,
+    /// The whole answer.
+    #[pyo3(get)]
+    raw: Response,
+}
+
+#[pymethods]
+impl WalletList {
+    /// One a currency, in the provider's order.
+    #[getter]
+    fn wallets<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        PyTuple::new(py, self.wallets.iter().cloned())
+    }
+
+    fn __len__(&self) -> usize {
+        self.wallets.len()
+    }
+
+    fn __getitem__(&self, index: usize) -> PyResult<Wallet> {
+        let wallet = self.wallets.get(index).cloned();
+        wallet.ok_or_else(|| PyIndexError::new_err("there is no such wallet"))
+    }
+
+    fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyIterator>> {
+        self.wallets(py)?.try_iter()
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let wallets: PyResult<Vec<String>> =
+            self.wallets.iter().map(|wallet| wallet.__repr__(py)).collect();
+        Ok(format!("WalletList([{}])", wallets?.join(", ")))
+    }
+
+    fn __copy__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn __deepcopy__(slf: Py<Self>, memo: &Bound<'_, PyAny>) -> Py<Self> {
+        let _ = memo;
+        slf
+    }
+}
+
+impl From<kazawallet::WalletList> for Answer {
+    fn from(list: kazawallet::WalletList) -> Self {
+        let wallet = |wallet: kazawallet::Wallet| Wallet {
+            currency: wallet.currency,
+            amount: wallet.amount,
+        };
+        Self::WalletList(WalletList {
+            wallets: list.wallets.into_iter().map(wallet).collect(),
+            raw: list.raw.into(),
+        })
+    }
+}
+
+/// The balance in one currency.
+#[pyclass(frozen, eq, hash, module = "kazawallet")]
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Wallet {
+    /// The currency's code.
+    #[pyo3(get)]
+    currency: String,
+    amount: kazawallet::Amount,
+}
+
+#[pymethods]
+impl Wallet {
+    /// What is in it, exactly as the provider says. May be zero, or negative.
+    #[getter]
+    fn amount<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        decimal(py, self.amount.as_str())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let currency = (&self.currency).into_pyobject(py)?.repr()?;
+        let amount = self.amount(py)?.repr()?;
+        Ok(format!(
+            "Wallet(currency={}, amount={})",
+            currency.to_string_lossy(),
+            amount.to_string_lossy()
+        ))
+    }
+
+    fn __copy__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn __deepcopy__(slf: Py<Self>, memo: &Bound<'_, PyAny>) -> Py<Self> {
+        let _ = memo;
+        slf
+    }
+}
+
+/// The provider's whole answer, as it came.
+///
+/// Every result keeps it as `raw`, since the provider's answers are half documented: what this
+/// package does not read is still there. Its `repr` does not show the body, which may hold personal
+/// data.
+#[pyclass(frozen, eq, hash, module = "kazawallet")]
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Response {
+    /// The HTTP status.
+    #[pyo3(get)]
+    status: u16,
+    /// The request's id, where the answer carried one.
+    #[pyo3(get)]
+    request_id: Option<String>,
+    content: Vec<u8>,
+}
+
+#[pymethods]
+impl Response {
+    /// The body's bytes.
+    #[getter]
+    fn body<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, &self.content)
+    }
+
+    /// The body as text; bytes that are not UTF-8 are replaced.
+    #[getter]
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.content).into_owned()
+    }
+
+    /// The body, read from JSON; a number with a fraction becomes a `decimal.Decimal`.
+    ///
+    /// Raises:
+    ///     ValueError: the body is not JSON.
+    fn json<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        static LOADS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        LOADS.import(py, "kazawallet._json_text", "loads")?.call1((self.body(py),))
+    }
+
+    fn __repr__(&self) -> String {
+        format!("Response(status={}, {} bytes)", self.status, self.content.len())
+    }
+
+    fn __copy__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn __deepcopy__(slf: Py<Self>, memo: &Bound<'_, PyAny>) -> Py<Self> {
+        let _ = memo;
+        slf
+    }
+}
+
+impl From<kazawallet::Response> for Response {
+    fn from(response: kazawallet::Response) -> Self {
+        Self {
+            status: response.status(),
+            request_id: response.request_id().map(str::to_owned),
+            content: response.body().to_vec(),
+        }
+    }
+}
+
+impl From<kazawallet::Response> for Answer {
+    fn from(response: kazawallet::Response) -> Self {
+        Self::Response(response.into())
+    }
+}
