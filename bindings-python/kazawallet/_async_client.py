@@ -48,7 +48,14 @@ class AsyncClient:
     True
     """
 
-    __slots__ = ("__weakref__", "_connection", "deposits", "payment_links", "wallets", "withdrawals")
+    __slots__ = (
+        "__weakref__",
+        "_connection",
+        "deposits",
+        "payment_links",
+        "wallets",
+        "withdrawals",
+    )
 
     payment_links: AsyncPaymentLinks
     """Payment links: what a customer pays through."""
@@ -111,6 +118,7 @@ class AsyncClient:
         traceback: TracebackType | None,
     ) -> None:
         await self.aclose()
+
 
 class AsyncPaymentLinks:
     """Payment links: what a customer pays through. Reached as `client.payment_links`."""

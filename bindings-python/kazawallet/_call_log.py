@@ -8,9 +8,7 @@ _logger = logging.getLogger("kazawallet")
 _logger.addHandler(logging.NullHandler())
 
 
-def record(
-    endpoint: str, status: int | None, duration: float, attempts: int, outcome: str
-) -> None:
+def record(endpoint: str, status: int | None, duration: float, attempts: int, outcome: str) -> None:
     """Logs one call: at INFO where it went well, else at WARNING. No person's data is in it."""
     level = logging.INFO if outcome == "ok" else logging.WARNING
     if not _logger.isEnabledFor(level):

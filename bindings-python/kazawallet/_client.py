@@ -69,7 +69,14 @@ class Client:
     True
     """
 
-    __slots__ = ("__weakref__", "_connection", "deposits", "payment_links", "wallets", "withdrawals")
+    __slots__ = (
+        "__weakref__",
+        "_connection",
+        "deposits",
+        "payment_links",
+        "wallets",
+        "withdrawals",
+    )
 
     payment_links: PaymentLinks
     """Payment links: what a customer pays through."""
@@ -155,6 +162,7 @@ class Client:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
 
 class PaymentLinks:
     """Payment links: what a customer pays through. Reached as `client.payment_links`."""

@@ -19,9 +19,7 @@ def body(case):
         return case["body"].encode()
     if "body_base64" in case:
         return base64.b64decode(case["body_base64"])
-    return b"".join(
-        part["text"].encode() * part["times"] for part in case["body_repeat"]
-    )
+    return b"".join(part["text"].encode() * part["times"] for part in case["body_repeat"])
 
 
 def fields(event, flags):

@@ -67,9 +67,7 @@ def json_body(signed=(AMOUNT, ORDER_ID), more="", **wire):
         "currency": quoted("USD"),
     }
     fields.update(wire)
-    pairs = (
-        f'"{name}": {value}' for name, value in fields.items() if value is not None
-    )
+    pairs = (f'"{name}": {value}' for name, value in fields.items() if value is not None)
     return "{" + ", ".join(pairs) + more + "}"
 
 
@@ -752,9 +750,7 @@ def signatures():
     forged("order_id changed, json", json_body(order_id='"pl_8f2a61c1"'))
     forged("order_id changed, form", form_body(order_id="pl_8f2a61c1"))
     forged("order_id in another case", json_body(order_id=quoted(ORDER_ID.upper())))
-    forged(
-        "order_id with a space behind it", json_body(order_id=quoted(ORDER_ID + " "))
-    )
+    forged("order_id with a space behind it", json_body(order_id=quoted(ORDER_ID + " ")))
     forged(
         "a number order_id is taken literally",
         json_body(signed=(AMOUNT, "04711"), order_id="4711"),
@@ -800,9 +796,7 @@ def previous_credentials():
         form_body(secret=quote_plus(sign(api_key=old[0], api_secret=old[1]))),
         previous=[old],
     )
-    forged(
-        "signed with one that is not given", json_body(secret=by(older)), previous=[old]
-    )
+    forged("signed with one that is not given", json_body(secret=by(older)), previous=[old])
     forged("signed with the previous one that is not given", json_body(secret=by(old)))
     forged(
         "signed with the present key and the previous secret",
@@ -1123,9 +1117,7 @@ def bytes_that_are_not_text():
 def check_own_signature():
     """The signature made here is the one that PHP made."""
     for case in json.loads(SIGNATURES.read_text(encoding="utf-8"))["cases"]:
-        made = sign(
-            case["amount"], case["order_id"], case["api_key"], case["api_secret"]
-        )
+        made = sign(case["amount"], case["order_id"], case["api_key"], case["api_secret"])
         if made != case["secret"]:
             sys.exit(f"{SIGNATURES.name}, {case['name']}: the signature differs")
 
