@@ -19,7 +19,7 @@ help:
 	@echo "make demo   a payment and a payout against the simulator, an attack and an accident"
 	@echo "make test   every test, from the public face"
 	@echo "make lint   formatting, clippy, docs, licences, the oldest compiler, generated files"
-	@echo "make bench  verification beside the bare hashes, and 500 calls at once"
+	@echo "make bench  speed, side by side with what people would use instead"
 	@echo "make fuzz   the webhook against random bytes (needs nightly Rust and cargo-fuzz)"
 
 demo:
@@ -35,6 +35,8 @@ test:
 	@echo "== the core for WebAssembly"
 	rustup target add $(WASM)
 	cargo build --locked --package kazawallet --no-default-features --target $(WASM)
+	@echo "== the Python package: its wheel, on every CPython from 3.10 up that is here"
+	python3 bindings-python/run_tests.py
 
 lint: $(CARGO_DENY)/bin/cargo-deny $(RUFF)/bin/ruff
 	@echo "== formatting"
@@ -59,6 +61,8 @@ bench:
 	@echo "== 500 calls in flight at once against the simulator"
 	$(MORE_FILES); cargo test --locked --release --package kazawallet-tests --test concurrency \
 		five_hundred -- --nocapture --test-threads=1
+	@echo "== the Python package beside requests, httpx, aiohttp, pyreqwest and hand-written code"
+	python3 benchmarks/python/run.py
 
 fuzz:
 	python3 core/fuzz/make_seeds.py

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ._errors import ValidationError
 from ._kazawallet import Connection
 
 TYPE_CHECKING = False
@@ -135,7 +136,7 @@ class Client:
             timeout: Seconds for this call, in place of the client's.
 
         Raises:
-            ValidationError: a method or a path that cannot be used.
+            ValidationError: a method, a path or a JSON value that cannot be used.
             TypeError: a `float`, or something that is no JSON, in `json`.
             OutcomeUnknownError: anything but a `GET` was sent, and no conclusive answer came.
             APIConnectionError, APITimeoutError, APIError: as for the other calls.
@@ -351,9 +352,12 @@ class Deposits:
         ).wait()
 
 
-def _body(json: Any) -> str | None:
+def _body(json: Any) -> bytes | None:
     if json is None:
         return None
     from ._json_text import dumps
 
-    return dumps(json)
+    try:
+        return dumps(json).encode()
+    except ValueError as problem:
+        raise ValidationError(f"`json` was refused: {problem}", field="json") from None

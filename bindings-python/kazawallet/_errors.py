@@ -4,7 +4,9 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, ClassVar, Literal
+    from typing import Any, ClassVar, Literal, TypeAlias
+
+    OutcomeText: TypeAlias = Literal["not_sent", "rejected", "unknown"] | None
 
 
 class KazawalletError(Exception):
@@ -17,7 +19,7 @@ class KazawalletError(Exception):
     code: ClassVar[str] = "kazawallet"
     """The stable lower-case code of the class, the same in every language."""
 
-    outcome: Literal["not_sent", "rejected", "unknown"] | None = None
+    outcome: OutcomeText = None
     """Whether money may have moved: `not_sent`, `rejected` or `unknown`. `None` for the webhook
     side, which sends nothing. Look at it before you repeat a call that moves money."""
 
@@ -55,14 +57,14 @@ class ConfigurationError(KazawalletError):
     """A client or a webhook that cannot be built from what it was given."""
 
     code = "configuration"
-    outcome = "not_sent"
+    outcome: OutcomeText = "not_sent"
 
 
 class ValidationError(KazawalletError):
     """An argument that was refused before anything was sent."""
 
     code = "validation"
-    outcome = "not_sent"
+    outcome: OutcomeText = "not_sent"
     field: str | None = None
     """The argument that is at fault."""
 
@@ -74,7 +76,7 @@ class APIConnectionError(KazawalletError, ConnectionError):
     """
 
     code = "connection"
-    outcome = "unknown"
+    outcome: OutcomeText = "unknown"
 
 
 class APITimeoutError(APIConnectionError, TimeoutError):
@@ -95,7 +97,7 @@ class OutcomeUnknownError(KazawalletError):
     """
 
     code = "outcome_unknown"
-    outcome = "unknown"
+    outcome: OutcomeText = "unknown"
     status: int | None = None
     """The HTTP status, where an answer came."""
     key: str | None = None
@@ -114,7 +116,7 @@ class APIError(KazawalletError):
     """
 
     code = "api"
-    outcome = "rejected"
+    outcome: OutcomeText = "rejected"
     status: int | None = None
     """The HTTP status, or the error's own status where one came inside a 2xx."""
     key: str | None = None
@@ -166,7 +168,7 @@ class ServerError(APIError):
     """5xx: the provider failed, and may have acted first."""
 
     code = "server"
-    outcome = "unknown"
+    outcome: OutcomeText = "unknown"
 
 
 class UnexpectedResponseError(KazawalletError):
@@ -176,7 +178,7 @@ class UnexpectedResponseError(KazawalletError):
     """
 
     code = "unexpected_response"
-    outcome = "unknown"
+    outcome: OutcomeText = "unknown"
     status: int | None = None
     """The HTTP status."""
     request_id: str | None = None

@@ -47,7 +47,7 @@ def dumps(value: Any, _depth: int = 0) -> str:
     if isinstance(value, Decimal):
         if not value.is_finite():
             raise ValueError(f"{value} is no JSON number")
-        return str(value)
+        return Decimal.__str__(value)
     if isinstance(value, dict):
         members = []
         for key, member in value.items():

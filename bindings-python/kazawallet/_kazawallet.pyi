@@ -3,7 +3,7 @@
 from asyncio import Future
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import Any, Generic, TypeVar, final
+from typing import Any, Generic, NoReturn, SupportsIndex, TypeVar, final, overload
 
 _T = TypeVar("_T")
 
@@ -53,7 +53,7 @@ class Connection:
         timeout: float | None,
     ) -> Call[Deposit]: ...
     def request(
-        self, method: str, path: str, json: str | None, timeout: float | None
+        self, method: str, path: str, json: bytes | None, timeout: float | None
     ) -> Call[Response]: ...
     def close(self) -> None: ...
 
@@ -175,7 +175,10 @@ class WalletList:
         """The whole answer."""
 
     def __len__(self) -> int: ...
-    def __getitem__(self, index: int, /) -> Wallet: ...
+    @overload
+    def __getitem__(self, index: SupportsIndex, /) -> Wallet: ...
+    @overload
+    def __getitem__(self, index: slice, /) -> tuple[Wallet, ...]: ...
     def __iter__(self) -> Iterator[Wallet]: ...
     def __eq__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
@@ -386,6 +389,9 @@ class PaymentEvent:
             ValidationError: the order's amount is no plain number.
             TypeError: the order's amount is a `float` or a `bool`.
         """
+
+    def __reduce_ex__(self, protocol: SupportsIndex, /) -> NoReturn:
+        """What was stored or sent elsewhere could be forged there: store `body`, and verify it again."""
 
     def __copy__(self) -> PaymentEvent: ...
     def __deepcopy__(self, memo: Any, /) -> PaymentEvent: ...

@@ -14,14 +14,28 @@ use crate::errors;
 /// More decimal places, or zeros, than any amount has. `Decimal("1E+999999")` is a million of them.
 const MOST_DIGITS: i64 = 100;
 
-/// Text.
+/// A call's argument that is text.
 pub(crate) fn text(name: &str, value: &Bound<'_, PyAny>) -> PyResult<String> {
+    read_text(name, value, |problem| errors::refused(value.py(), name, problem))
+}
+
+/// An option of a client or a webhook that is text.
+pub(crate) fn option_text(name: &str, value: &Bound<'_, PyAny>) -> PyResult<String> {
+    let refused = |problem: &str| format!("`{name}` was refused: {problem}");
+    read_text(name, value, |problem| errors::misconfigured(value.py(), &refused(problem)))
+}
+
+fn read_text(
+    name: &str,
+    value: &Bound<'_, PyAny>,
+    refused: impl FnOnce(&str) -> PyErr,
+) -> PyResult<String> {
     let Ok(value) = value.cast::<PyString>() else {
         return Err(wrong_type(name, "str", value));
     };
     value.extract().map_err(|error: PyErr| {
         if error.is_instance_of::<PyUnicodeEncodeError>(value.py()) {
-            errors::refused(value.py(), name, "it holds half a character (a lone surrogate)")
+            refused("it holds half a character (a lone surrogate)")
         } else {
             error
         }
@@ -53,47 +67,53 @@ pub(crate) fn amount_text(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Stri
         return integer_text(value);
     }
     if value.is_instance_of::<PyFloat>() {
-        let exact = value.repr()?.to_string_lossy().into_owned();
+        let float = value.py().get_type::<PyFloat>();
+        let exact: String = float.call_method1("__repr__", (value,))?.extract()?;
         let sound = exact.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
         return Err(wrong_amount(name, value, if sound { &exact } else { "10.50" }));
     }
-    if is_decimal(value)? {
-        return decimal_text(value);
+    if let Some(decimal) = decimal_class(value)? {
+        return decimal_text(&decimal, value);
     }
     Err(wrong_amount(name, value, "10.50"))
 }
+
+// What follows asks the builtin classes themselves: a class derived from one may write its values
+// in a way of its own, and what was written would be sent.
 
 fn integer_text(value: &Bound<'_, PyAny>) -> PyResult<String> {
     if let Ok(small) = value.extract::<i128>() {
         return Ok(small.to_string());
     }
     // Python refuses to write very long integers. So does the core to take them, whatever they say.
-    let bits: i64 = value.call_method0("bit_length")?.extract()?;
+    let int = value.py().get_type::<PyInt>();
+    let bits: i64 = int.call_method1("bit_length", (value,))?.extract()?;
     if bits > 4 * MOST_DIGITS {
         return Ok("1".repeat(MOST_DIGITS.unsigned_abs() as usize));
     }
-    value.call_method1("__format__", ("d",))?.extract()
+    int.call_method1("__format__", (value, "d"))?.extract()
 }
 
 /// `Decimal("1E+3")` is `1000`; one that is not finite, or far too long, stays as Python writes it.
-fn decimal_text(value: &Bound<'_, PyAny>) -> PyResult<String> {
-    let finite: bool = value.call_method0("is_finite")?.extract()?;
+fn decimal_text(decimal: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<String> {
+    let finite: bool = decimal.call_method1("is_finite", (value,))?.extract()?;
     if finite {
-        let exponent: i64 = value.call_method0("as_tuple")?.getattr("exponent")?.extract()?;
+        let parts = decimal.call_method1("as_tuple", (value,))?;
+        let exponent: i64 = parts.getattr("exponent")?.extract()?;
         if (-MOST_DIGITS..=MOST_DIGITS).contains(&exponent) {
-            return value.call_method1("__format__", ("f",))?.extract();
+            return decimal.call_method1("__format__", (value, "f"))?.extract();
         }
     }
-    Ok(value.str()?.to_string_lossy().into_owned())
+    decimal.call_method1("__str__", (value,))?.extract()
 }
 
-/// Whether it is a `Decimal`. Nobody can have one where `decimal` was not imported.
-fn is_decimal(value: &Bound<'_, PyAny>) -> PyResult<bool> {
+/// The class `Decimal`, where the value is one. Nobody can have one where `decimal` was not
+/// imported.
+fn decimal_class<'py>(value: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
     let modules = value.py().import("sys")?.getattr("modules")?.cast_into::<PyDict>()?;
-    match modules.get_item("decimal")? {
-        Some(decimal) => value.is_instance(&decimal.getattr("Decimal")?),
-        None => Ok(false),
-    }
+    let Some(module) = modules.get_item("decimal")? else { return Ok(None) };
+    let class = module.getattr("Decimal")?;
+    Ok(value.is_instance(&class)?.then_some(class))
 }
 
 /// Seconds. What is not longer than zero is zero, which the core refuses.
@@ -103,7 +123,9 @@ pub(crate) fn seconds(name: &str, value: Option<&Bound<'_, PyAny>>) -> PyResult<
     if !number || value.is_instance_of::<PyBool>() {
         return Err(wrong_type(name, "a number of seconds", value));
     }
-    let seconds: f64 = value.extract().unwrap_or(f64::INFINITY);
+    // An integer that is too large for a float is as good as for ever, or as never.
+    let too_large = if value.lt(0)? { f64::NEG_INFINITY } else { f64::INFINITY };
+    let seconds: f64 = value.extract().unwrap_or(too_large);
     if seconds > 0.0 {
         return Ok(Some(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)));
     }

@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyInt};
 use serde_json::value::RawValue;
 
-use crate::arguments::{exact_amount, optional_text, seconds, text, wrong_type};
+use crate::arguments::{exact_amount, option_text, optional_text, seconds, text, wrong_type};
 use crate::calls::Call;
 use crate::errors;
 use crate::payment_method::PaymentMethod;
@@ -63,14 +63,17 @@ impl Connection {
                 ));
             }
         };
-        let client = build(py, &self.options)?;
-        *own = Some(OwnClient { process: std::process::id(), client: client.clone() });
-        Ok(client)
+        match self.options.clone().build() {
+            Ok(client) => {
+                *own = Some(OwnClient { process: std::process::id(), client: client.clone() });
+                Ok(client)
+            }
+            Err(error) => {
+                drop(own); // Raising runs Python, and with it other threads.
+                Err(errors::to_python(py, error))
+            }
+        }
     }
-}
-
-fn build(py: Python<'_>, options: &ClientBuilder) -> PyResult<kazawallet::Client> {
-    options.clone().build().map_err(|error| errors::to_python(py, error))
 }
 
 #[pymethods]
@@ -90,17 +93,20 @@ impl Connection {
         root_certificates: Option<&Bound<'_, PyAny>>,
         app_name: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
-        let mut options = match optional_text("api_key", api_key)? {
+        let given = |name: &str, value: Option<&Bound<'_, PyAny>>| {
+            value.map(|value| option_text(name, value)).transpose()
+        };
+        let mut options = match given("api_key", api_key)? {
             Some(key) => kazawallet::Client::builder(key),
             None => ClientBuilder::default(),
         };
-        if let Some(secret) = optional_text("api_secret", api_secret)? {
+        if let Some(secret) = given("api_secret", api_secret)? {
             options = options.api_secret(secret);
         }
-        if let Some(email) = optional_text("merchant_email", merchant_email)? {
+        if let Some(email) = given("merchant_email", merchant_email)? {
             options = options.merchant_email(email);
         }
-        if let Some(url) = optional_text("base_url", base_url)? {
+        if let Some(url) = given("base_url", base_url)? {
             options = options.base_url(url);
         }
         if let Some(timeout) = seconds("timeout", timeout)? {
@@ -112,22 +118,25 @@ impl Connection {
         if let Some(retries) = max_retries {
             options = options.max_retries(count("max_retries", retries)?);
         }
-        if let Some(url) = optional_text("proxy", proxy)? {
+        if let Some(url) = given("proxy", proxy)? {
             options = options.proxy(url);
         }
         if let Some(pem) = root_certificates {
             options = match pem.cast::<PyBytes>() {
                 Ok(pem) => options.root_certificates(pem.as_bytes()),
-                Err(_) => options.root_certificates(text("root_certificates", pem)?),
+                Err(_) => options.root_certificates(option_text("root_certificates", pem)?),
             };
         }
-        if let Some(name) = optional_text("app_name", app_name)? {
+        if let Some(name) = given("app_name", app_name)? {
             options = options.app_name(name);
         }
         // The environment counts as it is now, in a child that is forked later, too.
         let options = options.env_defaults().language("python");
-        let client = OwnClient { process: std::process::id(), client: build(py, &options)? };
-        Ok(Self { options, client: Mutex::new(Some(client)) })
+        // It may have the system's certificates to read.
+        let client = py.detach(|| options.clone().build());
+        let client = client.map_err(|error| errors::to_python(py, error))?;
+        let own = OwnClient { process: std::process::id(), client };
+        Ok(Self { options, client: Mutex::new(Some(own)) })
     }
 
     fn create_payment_link(
@@ -202,7 +211,7 @@ impl Connection {
         py: Python<'_>,
         method: &Bound<'_, PyAny>,
         path: &Bound<'_, PyAny>,
-        json: Option<&str>,
+        json: Option<&[u8]>,
         timeout: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Call> {
         let name = text("method", method)?;
@@ -210,7 +219,7 @@ impl Connection {
             .map_err(|_| errors::refused(py, "method", "it is no HTTP method"))?;
         let mut request = self.client(py)?.request(method, text("path", path)?);
         if let Some(json) = json {
-            let json = RawValue::from_string(json.to_owned())
+            let json: Box<RawValue> = serde_json::from_slice(json)
                 .map_err(|error| errors::refused(py, "json", &error.to_string()))?;
             request = request.json(&json);
         }

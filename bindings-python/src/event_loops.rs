@@ -143,21 +143,29 @@ struct ResolveFinished {
 impl ResolveFinished {
     fn __call__(&self, py: Python<'_>) -> PyResult<()> {
         let finished = mem::take(&mut *lock(&self.queue.0));
+        let mut all = Ok(());
         for (future, finished) in finished {
-            if future.call_method0(py, intern!(py, "done"))?.is_truthy(py)? {
-                continue; // It was cancelled.
-            }
-            let result = match finished {
-                Some(finished) => finished.into_python(py),
-                None => Err(PyRuntimeError::new_err("the call was stopped before its end")),
-            };
-            match result {
-                Ok(value) => future.call_method1(py, intern!(py, "set_result"), (value,))?,
-                Err(error) => future.call_method1(py, intern!(py, "set_exception"), (error,))?,
-            };
+            // What one goes wrong with must not keep the others waiting.
+            all = resolve(py, &future, finished).and(all);
         }
-        Ok(())
+        all
     }
+}
+
+fn resolve(py: Python<'_>, future: &Py<PyAny>, finished: Option<Finished>) -> PyResult<()> {
+    let cancelled = future.call_method0(py, intern!(py, "done"))?.is_truthy(py)?;
+    let result = match finished {
+        Some(finished) => finished.into_python(py),
+        None => Err(PyRuntimeError::new_err("the call was stopped before its end")),
+    };
+    if cancelled {
+        return Ok(());
+    }
+    match result {
+        Ok(value) => future.call_method1(py, intern!(py, "set_result"), (value,))?,
+        Err(error) => future.call_method1(py, intern!(py, "set_exception"), (error,))?,
+    };
+    Ok(())
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -12,8 +12,8 @@ use crate::arguments::{text, wrong_type};
 /// `sy_cash` a phone that is not a Syrian mobile number; for Haram a phone without 7 to 15 digits, or
 /// an amount in SYP on the wrong side of 3,000,000 (exactly 3,000,000 fits both). These are the
 /// documentation's own lines. Should one no longer fit, `custom` is the way past it.
-#[pyclass(frozen, eq, module = "kazawallet")]
-#[derive(PartialEq)]
+#[pyclass(frozen, eq, hash, module = "kazawallet")]
+#[derive(PartialEq, Eq, Hash)]
 pub(crate) struct PaymentMethod {
     pub(crate) core: kazawallet::PaymentMethod,
 }

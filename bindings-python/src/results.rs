@@ -1,6 +1,5 @@
 //! What the calls return: frozen, comparable, and silent about people.
 
-use pyo3::exceptions::PyIndexError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyIterator, PyTuple};
@@ -118,7 +117,7 @@ result_class! {
 }
 
 /// The merchant's wallets. It can be looped over, and has a length.
-#[pyclass(frozen, eq, hash, sequence, module = "kazawallet")]
+#[pyclass(frozen, eq, hash, module = "kazawallet")]
 #[derive(PartialEq, Eq, Hash)]
 pub(crate) struct WalletList {
     wallets: Vec<Wallet>,
@@ -139,9 +138,8 @@ impl WalletList {
         self.wallets.len()
     }
 
-    fn __getitem__(&self, index: usize) -> PyResult<Wallet> {
-        let wallet = self.wallets.get(index).cloned();
-        wallet.ok_or_else(|| PyIndexError::new_err("there is no such wallet"))
+    fn __getitem__<'py>(&self, index: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        self.wallets(index.py())?.as_any().get_item(index)
     }
 
     fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyIterator>> {

@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyByteArray, PyBytes, PyDict, PyMemoryView, PyString};
 
-use crate::arguments::{exact_amount, optional_text, text, type_name};
+use crate::arguments::{exact_amount, option_text, optional_text, text, type_name};
 use crate::errors;
 use crate::results::decimal;
 
@@ -51,7 +51,8 @@ impl Webhook {
         api_key: &Bound<'_, PyAny>,
         api_secret: &Bound<'_, PyAny>,
     ) -> PyResult<Self> {
-        let (key, secret) = (text("api_key", api_key)?, text("api_secret", api_secret)?);
+        let (key, secret) =
+            (option_text("api_key", api_key)?, option_text("api_secret", api_secret)?);
         let core = kazawallet::Webhook::new(key, secret);
         Ok(Self { core: core.map_err(|error| errors::to_python(py, error))? })
     }
@@ -67,7 +68,8 @@ impl Webhook {
         api_key: &Bound<'_, PyAny>,
         api_secret: &Bound<'_, PyAny>,
     ) -> PyResult<Self> {
-        let (key, secret) = (text("api_key", api_key)?, text("api_secret", api_secret)?);
+        let (key, secret) =
+            (option_text("api_key", api_key)?, option_text("api_secret", api_secret)?);
         let core = self.core.clone().with_previous(key, secret);
         Ok(Self { core: core.map_err(|error| errors::to_python(py, error))? })
     }
@@ -257,6 +259,15 @@ impl PaymentEvent {
             Ok(_) => Ok(slf.unbind()),
             Err(error) => Err(errors::to_python(slf.py(), error)),
         }
+    }
+
+    /// What was stored or sent elsewhere could be forged there: store `body`, and verify it again.
+    fn __reduce_ex__(&self, protocol: &Bound<'_, PyAny>) -> PyResult<()> {
+        let _ = protocol;
+        Err(PyTypeError::new_err(
+            "a PaymentEvent cannot be pickled: store its `body`, and verify that again where it is \
+             read",
+        ))
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {

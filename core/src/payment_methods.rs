@@ -34,14 +34,14 @@ const HARAM_LIMIT: &str = "3000000";
 /// // Its Debug shows no one's data.
 /// assert_eq!(format!("{method:?}"), r#"PaymentMethod { id: "38", .. }"#);
 /// ```
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct PaymentMethod {
     id: String,
     fields: Vec<(String, String)>,
     check: Check,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Check {
     HaramUnder,
     HaramOver,

@@ -63,6 +63,9 @@ struct Member {
     arguments: Vec<Argument>,
     #[serde(rename = "returns")]
     _returns: Option<String>,
+    /// Its name in a type that is `like` this one and is awaited.
+    #[serde(rename = "async")]
+    _async: Option<String>,
     value: Option<String>,
 }
 
@@ -459,7 +462,7 @@ fn the_crate_and_the_list_agree_on_errors_and_values() {
 fn the_simulator_has_what_is_listed() {
     let (list, source) = (list(), Source::of("simulator"));
     let mut complaints = Vec::new();
-    for listed in &list.testing {
+    for listed in list.testing.iter().filter(|listed| in_rust(&listed.only)) {
         if !source.exported.contains(&listed.name) {
             complaints.push(format!("listed and missing: {}", listed.name));
         }
