@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         Withdrawal,
     )
 
-    T = TypeVar("T")
+    _T = TypeVar("_T")
 
 
 class AsyncClient:
@@ -212,7 +212,7 @@ class AsyncDeposits:
         )
 
 
-async def _answer(call: Call[T]) -> T:
+async def _answer(call: Call[_T]) -> _T:
     future = call.start()
     try:
         return await future

@@ -298,6 +298,7 @@ class Wallets:
         >>> with Simulator(balances={"USD": "250.00"}) as sim, sim.client() as client:
         ...     for wallet in client.wallets.list():
         ...         print(wallet.amount, wallet.currency)
+        10000000 SYP
         250.00 USD
         """
         return self._connection.list_wallets(timeout).wait()

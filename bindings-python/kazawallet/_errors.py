@@ -6,7 +6,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, ClassVar, Literal, TypeAlias
 
-    OutcomeText: TypeAlias = Literal["not_sent", "rejected", "unknown"] | None
+    _OutcomeText: TypeAlias = Literal["not_sent", "rejected", "unknown"] | None
 
 
 class KazawalletError(Exception):
@@ -19,14 +19,15 @@ class KazawalletError(Exception):
     code: ClassVar[str] = "kazawallet"
     """The stable lower-case code of the class, the same in every language."""
 
-    outcome: OutcomeText = None
+    outcome: _OutcomeText = None
     """Whether money may have moved: `not_sent`, `rejected` or `unknown`. `None` for the webhook
     side, which sends nothing. Look at it before you repeat a call that moves money."""
 
     def __init__(self, message: str = "", /, **attributes: Any) -> None:
         super().__init__(message)
         for name, value in attributes.items():
-            if name.startswith("_") or name == "message" or not hasattr(type(self), name):
+            is_attribute = hasattr(type(self), name) and not callable(getattr(type(self), name))
+            if name.startswith("_") or name == "message" or not is_attribute:
                 raise TypeError(f"{type(self).__name__} has no attribute {name!r}")
             setattr(self, name, value)
 
@@ -57,14 +58,14 @@ class ConfigurationError(KazawalletError):
     """A client or a webhook that cannot be built from what it was given."""
 
     code = "configuration"
-    outcome: OutcomeText = "not_sent"
+    outcome: _OutcomeText = "not_sent"
 
 
 class ValidationError(KazawalletError):
     """An argument that was refused before anything was sent."""
 
     code = "validation"
-    outcome: OutcomeText = "not_sent"
+    outcome: _OutcomeText = "not_sent"
     field: str | None = None
     """The argument that is at fault."""
 
@@ -76,7 +77,7 @@ class APIConnectionError(KazawalletError, ConnectionError):
     """
 
     code = "connection"
-    outcome: OutcomeText = "unknown"
+    outcome: _OutcomeText = "unknown"
 
 
 class APITimeoutError(APIConnectionError, TimeoutError):
@@ -97,7 +98,7 @@ class OutcomeUnknownError(KazawalletError):
     """
 
     code = "outcome_unknown"
-    outcome: OutcomeText = "unknown"
+    outcome: _OutcomeText = "unknown"
     status: int | None = None
     """The HTTP status, where an answer came."""
     key: str | None = None
@@ -116,7 +117,7 @@ class APIError(KazawalletError):
     """
 
     code = "api"
-    outcome: OutcomeText = "rejected"
+    outcome: _OutcomeText = "rejected"
     status: int | None = None
     """The HTTP status, or the error's own status where one came inside a 2xx."""
     key: str | None = None
@@ -168,7 +169,7 @@ class ServerError(APIError):
     """5xx: the provider failed, and may have acted first."""
 
     code = "server"
-    outcome: OutcomeText = "unknown"
+    outcome: _OutcomeText = "unknown"
 
 
 class UnexpectedResponseError(KazawalletError):
@@ -178,7 +179,7 @@ class UnexpectedResponseError(KazawalletError):
     """
 
     code = "unexpected_response"
-    outcome: OutcomeText = "unknown"
+    outcome: _OutcomeText = "unknown"
     status: int | None = None
     """The HTTP status."""
     request_id: str | None = None

@@ -237,7 +237,7 @@ class PaymentMethod:
 
     @staticmethod
     def sy_cash(*, phone: str) -> PaymentMethod:
-        """SY Cash: method 38 (documented). The recipient's Syrian mobile number: `09…`, `+9639…` or
+        """SY Cash: method 38 (documented). The recipient's phone, a Syrian mobile number: `09…`, `+9639…` or
         `009639…`, with or without spaces and dashes. The ten digits of the local form are sent."""
 
     @staticmethod
@@ -316,6 +316,9 @@ class Webhook:
             ValidationError: the amount is no plain number.
             TypeError: the amount is a `float` or a `bool`.
         """
+
+    def __copy__(self) -> Webhook: ...
+    def __deepcopy__(self, memo: Any, /) -> Webhook: ...
 
 @final
 class PaymentEvent:

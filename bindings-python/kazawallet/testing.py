@@ -12,12 +12,15 @@ from ._kazawallet import Delivery, RecordedRequest, RunningSimulator, SimulatorE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from decimal import Decimal
     from types import TracebackType
-    from typing import Any
+    from typing import Any, ParamSpec, TypeVar
 
     from ._kazawallet import PaymentLink
+
+    _P = ParamSpec("_P")
+    _T = TypeVar("_T")
 
 __all__ = ["AsyncSimulator", "Delivery", "RecordedRequest", "Simulator", "SimulatorError"]
 
@@ -131,7 +134,8 @@ class Simulator(_Simulator):
 
     Args:
         webhook_url: Where deliveries go; `None` for nowhere. They can be looked at all the same.
-        balances: What the merchant has at the start, such as `{"USD": "250.00"}`.
+        balances: What the merchant has at the start, such as `{"USD": "250.00"}`. A currency that is
+            not named has its default: 1000.00 USD, and 10,000,000 SYP.
         merchant_email: The merchant's email, if `merchant@example.com` will not do.
         api_key: A key of your own; it must begin with `sim_`.
         api_secret: A secret of your own; it must begin with `sim_`.
@@ -199,7 +203,20 @@ class Simulator(_Simulator):
         order_id: str | None = None,
         status: str = "fulfilled",
     ) -> Delivery:
-        """Sends one signed delivery to a URL, without a payment link behind it."""
+        """Sends one signed delivery to a URL, without a payment link behind it, and waits for its end.
+
+        Args:
+            url: Where it goes: `http` or `https`.
+            amount: The amount that it says was paid.
+            currency: The currency's code.
+            ref: The merchant's reference; without one the delivery carries none.
+            order_id: The payment link's id; made up unless given.
+            status: `fulfilled`, `timed_out`, or any other text.
+
+        Raises:
+            SimulatorError: the URL is neither `http` nor `https`.
+            TypeError, ValidationError: the amount cannot be used.
+        """
         return self._running.trigger(url, amount, currency, ref, order_id, status)
 
     def stop(self) -> None:
@@ -255,7 +272,7 @@ class AsyncSimulator(_Simulator):
         order_id: str | None = None,
         status: str = "fulfilled",
     ) -> Delivery:
-        """Sends one signed delivery to a URL, without a payment link behind it."""
+        """Sends one signed delivery to a URL; see `Simulator.trigger`."""
         return await _in_a_thread(
             self._running.trigger, url, amount, currency, ref, order_id, status
         )
@@ -265,7 +282,7 @@ class AsyncSimulator(_Simulator):
         await _in_a_thread(self._running.stop)
 
 
-async def _in_a_thread(function: Any, *arguments: Any) -> Any:
+async def _in_a_thread(function: Callable[_P, _T], *arguments: _P.args, **named: _P.kwargs) -> _T:
     import asyncio
 
-    return await asyncio.to_thread(function, *arguments)
+    return await asyncio.to_thread(function, *arguments, **named)

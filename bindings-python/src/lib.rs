@@ -14,6 +14,7 @@ mod webhook;
 
 use pyo3::prelude::*;
 
+/// The native module: what the core does, translated. Its public types are given on by `kazawallet`.
 #[pymodule(gil_used = false)]
 mod _kazawallet {
     use super::*;

@@ -54,7 +54,7 @@ impl PaymentMethod {
         Ok(Self { core })
     }
 
-    /// SY Cash: method 38 (documented). The recipient's Syrian mobile number: `09…`, `+9639…` or
+    /// SY Cash: method 38 (documented). The recipient's phone, a Syrian mobile number: `09…`, `+9639…` or
     /// `009639…`, with or without spaces and dashes. The ten digits of the local form are sent.
     #[staticmethod]
     #[pyo3(signature = (*, phone))]
