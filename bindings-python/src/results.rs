@@ -49,7 +49,7 @@ macro_rules! result_class {
         #[pymethods]
         impl $name {
             fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-                let shown: [String; _] = [$(format!(
+                let shown = [$(format!(
                     concat!(stringify!($shown), "={}"),
                     (&self.$shown).into_pyobject(py)?.repr()?.to_string_lossy(),
                 )),*];
