@@ -13,13 +13,15 @@ def record(endpoint: str, status: int | None, duration: float, attempts: int, ou
     level = logging.INFO if outcome == "ok" else logging.WARNING
     if not _logger.isEnabledFor(level):
         return
+    answer = "no answer" if status is None else f"HTTP {status}"
     _logger.log(
         level,
-        "%s: %s, HTTP %s, %d attempt(s), %.0f ms",
+        "%s: %s, %s, %d %s, %.0f ms",
         endpoint,
-        outcome,
-        status,
+        outcome if outcome in ("ok", "cancelled") else f"outcome {outcome}",
+        answer,
         attempts,
+        "try" if attempts == 1 else "tries",
         duration * 1000,
         extra={
             "endpoint": endpoint,

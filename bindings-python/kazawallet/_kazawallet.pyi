@@ -242,8 +242,8 @@ class PaymentMethod:
 
     @staticmethod
     def custom(*, id: str, fields: Mapping[str, str]) -> PaymentMethod:
-        """Any other method, by its id, with its fields in the order given. Nothing but a blank id is
-        refused."""
+        """Any other method, by its id, with its fields (a dict of names and values) in the order given.
+        Nothing but a blank id is refused."""
 
     def __eq__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...

@@ -96,12 +96,27 @@ class _Simulator:
     def fault(self, fault: str, *, times: int | None = 1) -> None:
         """Misbehaves at the next request (or delivery, as the fault's kind is).
 
+        At a request:
+
+        - `answer_late:1500`: acts at once, and answers after so many milliseconds (2000 unless given)
+        - `close_before_acting`: does nothing, and cuts the connection
+        - `close_after_acting`: acts, and cuts the connection instead of answering
+        - `answer_status:503`: does nothing, and answers this status (500 unless given)
+        - `html_answer`: does nothing, and answers 502 with a page in HTML
+        - `half_body`: acts, sends half of the answer, and cuts the connection
+        - `error_inside_200`: does nothing, and answers 200 with an error in the body
+
+        At a delivery:
+
+        - `id_for_order_id`: carries the order id under the name `id`
+        - `amount_as_number`: carries the amount as a JSON number
+        - `form_encoded`: form fields instead of JSON
+        - `status_changed`, `currency_changed`: another status, or currency; the signature still holds
+        - `delivered_twice`: the same body twice, where a webhook URL is set
+        - `never_delivered`: nothing arrives; what would have is among `deliveries`
+
         Args:
-            fault: For requests `answer_late:1500` (milliseconds), `close_before_acting`,
-                `close_after_acting`, `answer_status:503`, `html_answer`, `half_body`,
-                `error_inside_200`; for deliveries `id_for_order_id`, `amount_as_number`,
-                `form_encoded`, `status_changed`, `currency_changed`, `delivered_twice`,
-                `never_delivered`.
+            fault: One of these.
             times: How often; `None` until `clear_faults`.
 
         Raises:

@@ -7,9 +7,10 @@ use std::time::Duration;
 use kazawallet::Amount;
 use pyo3::exceptions::{PyTypeError, PyUnicodeEncodeError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyString};
+use pyo3::types::{PyBool, PyFloat, PyInt, PyString};
 
 use crate::errors;
+use crate::imported::imported;
 
 /// More decimal places, or zeros, than any amount has. `Decimal("1E+999999")` is a million of them.
 const MOST_DIGITS: i64 = 100;
@@ -110,8 +111,7 @@ fn decimal_text(decimal: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResul
 /// The class `Decimal`, where the value is one. Nobody can have one where `decimal` was not
 /// imported.
 fn decimal_class<'py>(value: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
-    let modules = value.py().import("sys")?.getattr("modules")?.cast_into::<PyDict>()?;
-    let Some(module) = modules.get_item("decimal")? else { return Ok(None) };
+    let Some(module) = imported(value.py(), "decimal")? else { return Ok(None) };
     let class = module.getattr("Decimal")?;
     Ok(value.is_instance(&class)?.then_some(class))
 }
@@ -130,6 +130,15 @@ pub(crate) fn seconds(name: &str, value: Option<&Bound<'_, PyAny>>) -> PyResult<
         return Ok(Some(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)));
     }
     Ok(Some(Duration::ZERO))
+}
+
+/// A whole number; `None` for a negative one.
+pub(crate) fn count(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Option<u32>> {
+    if !value.is_instance_of::<PyInt>() || value.is_instance_of::<PyBool>() {
+        return Err(wrong_type(name, "an int", value));
+    }
+    let negative = value.lt(0)?;
+    Ok((!negative).then(|| value.extract().unwrap_or(u32::MAX)))
 }
 
 pub(crate) fn wrong_type(name: &str, expected: &str, value: &Bound<'_, PyAny>) -> PyErr {

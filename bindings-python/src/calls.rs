@@ -8,11 +8,11 @@ use kazawallet::{CallWatch, Error};
 use pyo3::exceptions::{PyException, PyRuntimeError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::PyDict;
 use tokio::task::AbortHandle;
 
 use crate::errors;
 use crate::event_loops::AwaitedCall;
+use crate::imported::imported;
 use crate::results::Answer;
 use crate::runtime::ProcessRuntime;
 
@@ -104,14 +104,8 @@ impl Finished {
 /// One record a call, where `logging` was imported: nobody listens before.
 fn log(py: Python<'_>, watch: &CallWatch) -> PyResult<()> {
     static RECORD: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    if watch.attempts() == 0 {
+    if watch.attempts() == 0 || imported(py, "logging")?.is_none() {
         return Ok(());
-    }
-    if RECORD.get(py).is_none() {
-        let modules = py.import("sys")?.getattr("modules")?.cast_into::<PyDict>()?;
-        if !modules.contains("logging")? {
-            return Ok(());
-        }
     }
     let logged = RECORD.import(py, "kazawallet._call_log", "record").and_then(|record| {
         record.call1((

@@ -7,10 +7,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use kazawallet::{ClientBuilder, CreateDeposit, CreatePaymentLink, CreateWithdrawal, Method};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyBytes, PyInt};
+use pyo3::types::PyBytes;
 use serde_json::value::RawValue;
 
-use crate::arguments::{exact_amount, option_text, optional_text, seconds, text, wrong_type};
+use crate::arguments::{
+    count, exact_amount, option_text, optional_text, seconds, text, wrong_type,
+};
 use crate::calls::Call;
 use crate::errors;
 use crate::payment_method::PaymentMethod;
@@ -116,7 +118,9 @@ impl Connection {
             options = options.connect_timeout(timeout);
         }
         if let Some(retries) = max_retries {
-            options = options.max_retries(count("max_retries", retries)?);
+            let retries = count("max_retries", retries)?
+                .ok_or_else(|| errors::misconfigured(py, "`max_retries` must not be negative"))?;
+            options = options.max_retries(retries);
         }
         if let Some(url) = given("proxy", proxy)? {
             options = options.proxy(url);
@@ -258,15 +262,4 @@ fn method(value: &Bound<'_, PyAny>) -> PyResult<kazawallet::PaymentMethod> {
         Ok(method) => Ok(method.get().core.clone()),
         Err(_) => Err(wrong_type("payment_method", "a PaymentMethod", value)),
     }
-}
-
-/// A whole number that is not negative.
-fn count(name: &str, value: &Bound<'_, PyAny>) -> PyResult<u32> {
-    if !value.is_instance_of::<PyInt>() || value.is_instance_of::<PyBool>() {
-        return Err(wrong_type(name, "an int", value));
-    }
-    if value.lt(0)? {
-        return Err(errors::misconfigured(value.py(), &format!("`{name}` must not be negative")));
-    }
-    Ok(value.extract().unwrap_or(u32::MAX))
 }

@@ -6,6 +6,7 @@ mod calls;
 mod connection;
 mod errors;
 mod event_loops;
+mod imported;
 mod payment_method;
 mod results;
 mod runtime;
@@ -37,6 +38,7 @@ mod _kazawallet {
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+        imported::remember_modules(module.py())?;
         let at_exit = module.py().import("atexit")?;
         at_exit.call_method1("register", (wrap_pyfunction!(interpreter_ends, module)?,))?;
         Ok(())

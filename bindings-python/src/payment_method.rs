@@ -1,9 +1,10 @@
 //! How a payout reaches its recipient.
 
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::PyMapping;
+use pyo3::types::{PyMapping, PyString};
 
-use crate::arguments::{text, wrong_type};
+use crate::arguments::{text, type_name, wrong_type};
 
 /// How a payout reaches its recipient, with the fields that the method wants.
 ///
@@ -62,17 +63,25 @@ impl PaymentMethod {
         Ok(Self { core: kazawallet::PaymentMethod::sy_cash(text("phone", phone)?) })
     }
 
-    /// Any other method, by its id, with its fields in the order given. Nothing but a blank id is
-    /// refused.
+    /// Any other method, by its id, with its fields (a dict of names and values) in the order given.
+    /// Nothing but a blank id is refused.
     #[staticmethod]
     #[pyo3(signature = (*, id, fields))]
     fn custom(id: &Bound<'_, PyAny>, fields: &Bound<'_, PyAny>) -> PyResult<Self> {
         let Ok(mapping) = fields.cast::<PyMapping>() else {
-            return Err(wrong_type("fields", "a dict of str", fields));
+            return Err(wrong_type("fields", "a dict of field names and their values", fields));
         };
         let mut pairs = Vec::new();
         for pair in mapping.items()? {
             let (key, value): (Bound<'_, PyAny>, Bound<'_, PyAny>) = pair.extract()?;
+            for part in [&key, &value] {
+                if !part.is_instance_of::<PyString>() {
+                    return Err(PyTypeError::new_err(format!(
+                        "`fields` must hold str alone, not {}",
+                        type_name(part)
+                    )));
+                }
+            }
             pairs.push((text("fields", &key)?, text("fields", &value)?));
         }
         Ok(Self { core: kazawallet::PaymentMethod::custom(text("id", id)?, pairs) })

@@ -17,7 +17,7 @@ use pyo3::types::{PyBytes, PyDict};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 
-use crate::arguments::{amount_text, exact_amount, text, wrong_type};
+use crate::arguments::{amount_text, count, exact_amount, text, wrong_type};
 use crate::results::{PaymentLink, decimal};
 
 /// How long a signal, such as Ctrl-C, may wait to be looked at.
@@ -219,14 +219,19 @@ impl RunningSimulator {
         self.run(py, async move { simulator.trigger(trigger).await }).map(Delivery)
     }
 
-    fn balance<'py>(&self, py: Python<'py>, currency: &str) -> PyResult<Bound<'py, PyAny>> {
-        decimal(py, &self.simulator.balance(currency).to_string())
+    fn balance<'py>(&self, currency: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let balance = self.simulator.balance(&text("currency", currency)?);
+        decimal(currency.py(), &balance.to_string())
     }
 
-    fn fault(&self, fault: &str, times: Option<u32>) -> PyResult<()> {
-        let fault: Fault = fault.parse().map_err(refused)?;
+    fn fault(&self, fault: &Bound<'_, PyAny>, times: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+        let fault: Fault = text("fault", fault)?.parse().map_err(refused)?;
         match times {
-            Some(times) => self.simulator.fault_times(fault, times),
+            Some(times) => {
+                let times = count("times", times)?.filter(|times| *times > 0);
+                let times = times.ok_or_else(|| refused("`times` must be at least 1"))?;
+                self.simulator.fault_times(fault, times)
+            }
             None => self.simulator.fault_until_cleared(fault),
         }
         .map_err(refused)

@@ -215,9 +215,9 @@ def test_a_fault_that_is_not_known_is_an_error(fault: str) -> None:
         sim.fault(fault)
 
 
-@pytest.mark.parametrize("times", [-1, 2**64])
-def test_a_fault_is_played_a_number_of_times(times: int) -> None:
-    with Simulator() as sim, pytest.raises((SimulatorError, ValueError, OverflowError)):
+@pytest.mark.parametrize("times", [-1, 0])
+def test_a_fault_is_played_at_least_once(times: int) -> None:
+    with Simulator() as sim, pytest.raises(SimulatorError, match="at least 1"):
         sim.fault("half_body", times=times)
 
 

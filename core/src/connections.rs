@@ -146,7 +146,10 @@ fn added_roots(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Error> {
             Error::configuration(format!("the root certificates cannot be read as PEM: {error}"))
         })?;
     if roots.is_empty() {
-        return Err(Error::configuration("the root certificates hold no PEM certificate"));
+        return Err(Error::configuration(
+            "the root certificates hold no PEM certificate: give the certificates themselves, not the \
+             path of a file",
+        ));
     }
     Ok(roots)
 }

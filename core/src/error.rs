@@ -247,6 +247,13 @@ impl Error {
             .with_field(field)
     }
 
+    #[cfg(feature = "client")]
+    pub(crate) fn missing(field: &str, why: &str) -> Self {
+        Self::new(ErrorKind::Validation, format!("`{field}` is missing: {why}"))
+            .with_outcome(Outcome::NotSent)
+            .with_field(field)
+    }
+
     pub(crate) fn payload(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::WebhookPayload, message)
     }
@@ -256,7 +263,7 @@ impl Error {
             None => "is missing".to_owned(),
             Some(actual) if field == "amount" => format!("is {actual}, the order's is {expected}"),
             // A ref or an order id may be a person's data, and what is not signed may be anything.
-            Some(_) => "is not the order's".to_owned(),
+            Some(_) => "is not the order's (see the error's expected and actual)".to_owned(),
         };
         let mut error = Self::new(
             ErrorKind::OrderMismatch,

@@ -280,7 +280,7 @@ impl Exchange {
             }))
             .send()
             .await
-            .map_err(|error| unanswered(error, left))?;
+            .map_err(|error| unanswered(error, left, &self.url))?;
 
         let too_long = |response: &reqwest::Response, read: &[u8]| {
             let partial = Response::new(
@@ -294,7 +294,9 @@ impl Exchange {
         if response.content_length().is_some_and(|length| length > MAX_RESPONSE as u64) {
             return Err(too_long(&response, &body));
         }
-        while let Some(chunk) = response.chunk().await.map_err(|error| unanswered(error, left))? {
+        while let Some(chunk) =
+            response.chunk().await.map_err(|error| unanswered(error, left, &self.url))?
+        {
             body.extend_from_slice(&chunk);
             if body.len() > MAX_RESPONSE {
                 return Err(too_long(&response, &body));
@@ -351,10 +353,11 @@ fn headers(client: &Client, request: &Request) -> Result<HeaderMap, Error> {
 
 fn required_secret(client: &Client) -> Result<&HeaderValue, Error> {
     client.inner().headers.api_secret.as_ref().ok_or_else(|| {
-        Error::validation(
+        Error::missing(
             "api_secret",
-            "this call needs it and the client has none: give it when the client is built, or set \
-             KAZAWALLET_API_SECRET beside KAZAWALLET_API_KEY. The provider's support hands it out",
+            "this call needs it: give it when the client is built, or set KAZAWALLET_API_SECRET, \
+             which is read only where the key came from KAZAWALLET_API_KEY. The provider's support \
+             hands it out",
         )
     })
 }
@@ -369,10 +372,10 @@ pub(crate) fn required_email(client: &Client) -> Result<&str, Error> {
 }
 
 fn missing_email() -> Error {
-    Error::validation(
+    Error::missing(
         "merchant_email",
-        "this call needs it and the client has none: give the email of the merchant's Kazawallet \
-         account when the client is built, or set KAZAWALLET_MERCHANT_EMAIL",
+        "this call needs it: give the email of the merchant's Kazawallet account when the client is \
+         built, or set KAZAWALLET_MERCHANT_EMAIL",
     )
 }
 
@@ -403,14 +406,17 @@ fn timed_out(left: &Departure, timeout: Duration) -> Failure {
 }
 
 /// A try to which the network gave no whole answer.
-fn unanswered(error: reqwest::Error, left: &Departure) -> Failure {
+fn unanswered(error: reqwest::Error, left: &Departure, url: &Url) -> Failure {
     // The URL of a raw request may hold a person's data.
     let error = error.without_url();
     let kind = if error.is_timeout() { ErrorKind::Timeout } else { ErrorKind::Connection };
     let (cause, outcome, said) = if left.happened() {
-        (Cause::Broke, Outcome::Unknown, "the connection broke after the request was sent")
+        let said = "the connection broke after the request was sent".to_owned();
+        (Cause::Broke, Outcome::Unknown, said)
     } else {
-        (Cause::NotSent, Outcome::NotSent, "no connection could be made; nothing was sent")
+        let server = url.authority(); // Host and port: a base URL has no user name.
+        let said = format!("no connection to {server} could be made; nothing was sent");
+        (Cause::NotSent, Outcome::NotSent, said)
     };
     let mut message = format!("{said}: {}", root_cause(&error));
     if is_certificate_error(&error) {

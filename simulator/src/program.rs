@@ -182,6 +182,7 @@ async fn serve(run: Run) -> Result<(), Box<dyn StdError>> {
         io::stdout(),
         "Kazawallet simulator: not the provider, no money moves. Stop it with Ctrl-C.\n\n\
          Base URL     {url}\nDashboard    {dashboard}\n\n\
+         For your environment (in a shell, put `export` before each):\n\
          KAZAWALLET_BASE_URL={url}\nKAZAWALLET_API_KEY={key}\nKAZAWALLET_API_SECRET={secret}\n\
          KAZAWALLET_MERCHANT_EMAIL={merchant}",
         url = sim.url(),
