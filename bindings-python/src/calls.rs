@@ -2,7 +2,8 @@
 
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use kazawallet::{CallWatch, Error};
 use pyo3::exceptions::{PyException, PyRuntimeError};
@@ -14,7 +15,7 @@ use crate::errors;
 use crate::event_loops::AwaitedCall;
 use crate::imported::imported;
 use crate::results::Answer;
-use crate::runtime::ProcessRuntime;
+use crate::runtime::{ProcessRuntime, notice_what_happened};
 
 type Running = Pin<Box<dyn Future<Output = Result<Answer, Error>> + Send>>;
 
@@ -22,7 +23,7 @@ type Running = Pin<Box<dyn Future<Output = Result<Answer, Error>> + Send>>;
 #[pyclass(frozen, generic, module = "kazawallet._kazawallet")]
 pub(crate) struct Call {
     ready: Mutex<Option<Running>>,
-    watch: CallWatch,
+    log: CallLog,
     started: OnceLock<AbortHandle>,
 }
 
@@ -31,9 +32,9 @@ impl Call {
     where
         T: Into<Answer> + Send + 'static,
     {
-        let watch = call.watch();
+        let log = CallLog { watch: call.watch(), written: Arc::default() };
         let running: Running = Box::pin(async move { call.into_future().await.map(Into::into) });
-        Self { ready: Mutex::new(Some(running)), watch, started: OnceLock::new() }
+        Self { ready: Mutex::new(Some(running)), log, started: OnceLock::new() }
     }
 
     fn take(&self) -> PyResult<Running> {
@@ -48,9 +49,9 @@ impl Call {
     fn wait(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         let running = self.take()?;
         match ProcessRuntime::get()?.wait(py, running) {
-            Ok(answer) => Finished { answer, watch: self.watch.clone() }.into_python(py),
+            Ok(answer) => Finished { answer, log: self.log.clone() }.into_python(py),
             Err(interrupted) => {
-                log(py, &self.watch)?;
+                self.log.write(py)?;
                 Err(interrupted)
             }
         }
@@ -63,10 +64,11 @@ impl Call {
         let future = awaited.future(py);
         let running = self.take()?;
         runtime.drive()?;
-        let watch = self.watch.clone();
+        let log = self.log.clone();
         let task = runtime.handle().spawn(async move {
+            notice_what_happened().await;
             let answer = running.await;
-            awaited.finish(Finished { answer, watch });
+            awaited.finish(Finished { answer, log });
         });
         let _ = self.started.set(task.abort_handle());
         future.ok_or_else(|| PyRuntimeError::new_err("the call was already made"))
@@ -74,26 +76,26 @@ impl Call {
 
     /// Nobody awaits it any more. The core knows what must go on.
     fn cancel(&self, py: Python<'_>) -> PyResult<()> {
-        if self.watch.outcome().is_some() {
-            return Ok(());
+        if self.log.watch.outcome().is_some() {
+            return Ok(()); // Its end is logged where its answer is taken.
         }
         if let Some(started) = self.started.get() {
             started.abort();
         }
-        log(py, &self.watch)
+        self.log.write(py)
     }
 }
 
 /// A call that has come to its end.
 pub(crate) struct Finished {
     answer: Result<Answer, Error>,
-    watch: CallWatch,
+    log: CallLog,
 }
 
 impl Finished {
     /// The result, or the exception. This is where it is logged, too.
     pub(crate) fn into_python(self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        log(py, &self.watch)?;
+        self.log.write(py)?;
         match self.answer {
             Ok(answer) => answer.into_python(py),
             Err(error) => Err(errors::to_python(py, error)),
@@ -101,27 +103,40 @@ impl Finished {
     }
 }
 
-/// One record a call, where `logging` was imported: nobody listens before.
-fn log(py: Python<'_>, watch: &CallWatch) -> PyResult<()> {
-    static RECORD: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    if watch.attempts() == 0 || imported(py, "logging")?.is_none() {
-        return Ok(());
-    }
-    let logged = RECORD.import(py, "kazawallet._call_log", "record").and_then(|record| {
-        record.call1((
-            watch.endpoint(),
-            watch.status(),
-            watch.duration().as_secs_f64(),
-            watch.attempts(),
-            watch.outcome().unwrap_or("cancelled"),
-        ))
-    });
-    match logged {
-        // A log that fails must not take the answer away; what a signal handler raises may.
-        Err(error) if error.is_instance_of::<PyException>(py) => {
-            error.write_unraisable(py, None);
-            Ok(())
+/// The one record of a call.
+#[derive(Clone)]
+struct CallLog {
+    watch: CallWatch,
+    written: Arc<AtomicBool>,
+}
+
+impl CallLog {
+    /// Writes it, where `logging` was imported: nobody listens before.
+    fn write(&self, py: Python<'_>) -> PyResult<()> {
+        static RECORD: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        let watch = &self.watch;
+        if watch.attempts() == 0 || imported(py, "logging")?.is_none() {
+            return Ok(());
         }
-        logged => logged.map(drop),
+        if self.written.swap(true, Ordering::Relaxed) {
+            return Ok(());
+        }
+        let logged = RECORD.import(py, "kazawallet._call_log", "record").and_then(|record| {
+            record.call1((
+                watch.endpoint(),
+                watch.status(),
+                watch.duration().as_secs_f64(),
+                watch.attempts(),
+                watch.outcome().unwrap_or("cancelled"),
+            ))
+        });
+        match logged {
+            // A log that fails must not take the answer away; what a signal handler raises may.
+            Err(error) if error.is_instance_of::<PyException>(py) => {
+                error.write_unraisable(py, None);
+                Ok(())
+            }
+            logged => logged.map(drop),
+        }
     }
 }

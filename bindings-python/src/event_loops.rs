@@ -90,7 +90,8 @@ impl AwaitedCall {
     pub(crate) fn new(py: Python<'_>, runtime: &'static ProcessRuntime) -> PyResult<Self> {
         static GET_RUNNING_LOOP: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
         let event_loop = GET_RUNNING_LOOP.import(py, "asyncio", "get_running_loop")?.call0()?;
-        if runtime.event_loops().ends.load(Ordering::SeqCst) {
+        if runtime.event_loops().ends.load(Ordering::SeqCst) && is_main_thread(py)? {
+            // A daemon thread is about to be stopped, and waits for that without a word.
             return Err(PyRuntimeError::new_err(
                 "no call can be awaited any more: the interpreter is shutting down",
             ));
@@ -166,6 +167,12 @@ fn resolve(py: Python<'_>, future: &Py<PyAny>, finished: Option<Finished>) -> Py
         Err(error) => future.call_method1(py, intern!(py, "set_exception"), (error,))?,
     };
     Ok(())
+}
+
+fn is_main_thread(py: Python<'_>) -> PyResult<bool> {
+    let threading = py.import(intern!(py, "threading"))?;
+    let main = threading.call_method0(intern!(py, "main_thread"))?;
+    Ok(threading.call_method0(intern!(py, "current_thread"))?.is(&main))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -82,7 +82,7 @@ impl ProcessRuntime {
                 "a blocking call cannot be made from kazawallet's own thread",
             ));
         }
-        py.detach(|| self.tokio.block_on(notice_what_happened()));
+        py.detach(|| self.tokio.block_on(self.notice_what_happened()));
         loop {
             let within = async { timeout(SIGNAL_INTERVAL, &mut future).await };
             if let Ok(done) = py.detach(|| self.tokio.block_on(within)) {
@@ -94,6 +94,15 @@ impl ProcessRuntime {
                 self.drive()?;
                 return Err(raised);
             }
+        }
+    }
+
+    async fn notice_what_happened(&self) {
+        if self.has_driver.load(Ordering::SeqCst) {
+            // It is the driver that reads the events.
+            let _ = self.handle().spawn(notice_what_happened()).await;
+        } else {
+            notice_what_happened().await;
         }
     }
 
@@ -124,9 +133,9 @@ impl ProcessRuntime {
     }
 }
 
-/// Lets the runtime see what happened while nobody drove it, such as the end of a connection that
-/// the server closed: the first time round it reads the events, the second time it acts on them.
-async fn notice_what_happened() {
+/// Lets the runtime see what happened before a call uses a connection that the server has closed:
+/// the first time round it reads the events, the second time it acts on them.
+pub(crate) async fn notice_what_happened() {
     yield_now().await;
     yield_now().await;
 }

@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import IO, Protocol
 
 GUARD = 60.0
-"""Seconds after which a wait counts as a hang. Nothing here takes nearly that long."""
+"""Seconds after which a wait counts as a hang. Hardly anything here takes nearly that long."""
 
 SLOW_MACHINES_ARE_FINE = """
         import logging
@@ -145,10 +145,10 @@ class Program:
         """Sends a signal to the process alone, not to those that it forked."""
         self._process.send_signal(number)
 
-    def end(self) -> Ended:
+    def end(self, *, within: float = GUARD) -> Ended:
         """Waits until it has ended."""
         try:
-            status = self._process.wait(timeout=GUARD)
+            status = self._process.wait(timeout=within)
         except subprocess.TimeoutExpired:
             raise AssertionError(f"the program hangs:\n{self._abort()}") from None
         for reader in self._readers:
@@ -193,7 +193,8 @@ class Program:
         self._process.send_signal(signal.SIGABRT)
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=5)
-        os.killpg(self._process.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
         for reader in self._readers:
             reader.join(GUARD)
         return "".join(self._errors)
@@ -205,9 +206,10 @@ def run(
     provider: Provider | None = None,
     options: tuple[str, ...] = (),
     environment: Mapping[str, str] | None = None,
+    within: float = GUARD,
 ) -> Ended:
     """Runs a program to its end."""
     with Program(
         source, *arguments, provider=provider, options=options, environment=environment
     ) as program:
-        return program.end()
+        return program.end(within=within)

@@ -1,0 +1,400 @@
+"""One log record a call, with nobody's data in it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+
+import pytest
+from observing_server import Answer, ObservingServer
+from programs import run
+
+from kazawallet import (
+    APIConnectionError,
+    AsyncClient,
+    AuthenticationError,
+    Client,
+    KazawalletError,
+    OutcomeUnknownError,
+    PaymentMethod,
+    ValidationError,
+)
+from kazawallet.testing import Simulator
+
+RECIPIENT = PaymentMethod.custom(id="118", fields={})
+
+
+class Keeper(logging.Handler):
+    """Keeps all records."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.records: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records.append(record)
+
+
+@contextmanager
+def added(handler: logging.Handler) -> Iterator[None]:
+    """With `handler` under `kazawallet`, and all levels on."""
+    logger = logging.getLogger("kazawallet")
+    before = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+        logger.removeHandler(handler)
+
+
+@pytest.fixture
+def records() -> Iterator[list[logging.LogRecord]]:
+    """What is logged under `kazawallet` while the test runs."""
+    keeper = Keeper()
+    with added(keeper):
+        yield keeper.records
+
+
+def seen(record: logging.LogRecord) -> tuple[object, ...]:
+    return tuple(getattr(record, name) for name in ("endpoint", "status", "attempts", "outcome"))
+
+
+def test_a_call_that_goes_well(
+    kazawallet_simulator: Simulator, records: list[logging.LogRecord]
+) -> None:
+    with kazawallet_simulator.client() as client:
+        client.wallets.list()
+        [record] = records
+        assert (record.name, record.levelno) == ("kazawallet", logging.INFO)
+        assert seen(record) == ("/get-merchant-wallets", 200, 1, "ok")
+        duration = record.__dict__["duration"]
+        assert isinstance(duration, float) and 0 < duration < 60
+        message = record.getMessage()
+        assert all(said in message for said in ("/get-merchant-wallets", "ok", "200", "1 try"))
+        client.payment_links.create(amount="1", currency="USD", ref="order-42")
+        assert len(records) == 2
+        assert seen(records[1]) == ("/createPaymentLink", 200, 1, "ok")
+
+
+def test_a_call_that_is_refused_by_the_provider(
+    kazawallet_simulator: Simulator, records: list[logging.LogRecord]
+) -> None:
+    client = kazawallet_simulator.client(api_key="sim_wrong")
+    with pytest.raises(AuthenticationError):
+        client.wallets.list()
+    [record] = records
+    assert record.levelno == logging.WARNING
+    assert seen(record) == ("/get-merchant-wallets", 401, 1, "rejected")
+
+
+def test_a_payout_of_unknown_outcome(records: list[logging.LogRecord]) -> None:
+    with Simulator(balances={"USD": "100"}) as simulator, simulator.client() as client:
+        simulator.fault("close_after_acting")
+        with pytest.raises(OutcomeUnknownError):
+            client.withdrawals.create(amount="1", currency="USD", payment_method=RECIPIENT)
+    [record] = records
+    assert record.levelno == logging.WARNING
+    assert seen(record) == ("/createWithdrawalRequest", None, 1, "unknown")
+
+
+def test_a_call_that_never_left(records: list[logging.LogRecord]) -> None:
+    # Bound, and not listening: connections are refused.
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        client = Client(api_key="sim_key", base_url=url, max_retries=0)
+        with pytest.raises(APIConnectionError):
+            client.request("GET", "/anything")
+    [record] = records
+    assert record.levelno == logging.WARNING
+    assert seen(record) == ("/anything", None, 1, "not_sent")
+
+
+def test_tries_are_counted_and_make_one_record(
+    kazawallet_simulator: Simulator, records: list[logging.LogRecord]
+) -> None:
+    with kazawallet_simulator.client() as client:
+        kazawallet_simulator.fault("answer_status:503")
+        client.wallets.list()
+        [record] = records
+        assert seen(record) == ("/get-merchant-wallets", 200, 2, "ok")
+        assert record.levelno == logging.INFO
+        kazawallet_simulator.fault("answer_status:503", times=None)
+        with pytest.raises(KazawalletError):
+            client.wallets.list()
+        assert seen(records[1]) == ("/get-merchant-wallets", 503, 3, "unknown")
+        assert len(records) == 2
+
+
+def test_what_is_refused_before_it_is_sent_is_not_logged(
+    kazawallet_simulator: Simulator, records: list[logging.LogRecord]
+) -> None:
+    async def main() -> None:
+        async with kazawallet_simulator.async_client() as client:
+            with pytest.raises(ValidationError):
+                await client.payment_links.create(amount="0", currency="USD")
+
+    with kazawallet_simulator.client() as client:
+        with pytest.raises(ValidationError):
+            client.payment_links.create(amount="-1", currency="USD")
+        with pytest.raises(ValidationError):
+            client.request("GET", "//elsewhere")
+        with pytest.raises(TypeError):
+            client.payment_links.create(amount=1.5, currency="USD")  # type: ignore[arg-type]
+    asyncio.run(main())
+    assert records == []
+
+
+def test_async_calls(kazawallet_simulator: Simulator, records: list[logging.LogRecord]) -> None:
+    async def main() -> None:
+        async with kazawallet_simulator.async_client() as client:
+            await asyncio.gather(*(client.wallets.list() for _ in range(20)))
+            kazawallet_simulator.fault("answer_status:503")
+            await client.wallets.list()
+
+    asyncio.run(main())
+    assert [seen(record) for record in records] == [
+        *[("/get-merchant-wallets", 200, 1, "ok")] * 20,
+        ("/get-merchant-wallets", 200, 2, "ok"),
+    ]
+
+
+def test_an_async_call_that_is_cancelled(records: list[logging.LogRecord]) -> None:
+    async def main() -> None:
+        client = client_of(server)
+        task = asyncio.ensure_future(client.wallets.list())
+        await asyncio.to_thread(server.wait_for_requests, 1)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await asyncio.to_thread(server.wait_for_closed_by_client, 1)
+        await client.aclose()
+
+    with ObservingServer() as server:
+        server.hold()
+        asyncio.run(main())
+    [record] = records
+    assert record.levelno == logging.WARNING
+    assert seen(record) == ("/get-merchant-wallets", None, 1, "cancelled")
+
+
+def test_an_async_call_that_is_cancelled_when_its_answer_is_there_makes_one_record(
+    records: list[logging.LogRecord],
+) -> None:
+    async def main() -> None:
+        client = client_of(server)
+        task = asyncio.ensure_future(
+            client.withdrawals.create(amount="1", currency="USD", payment_method=RECIPIENT)
+        )
+        await asyncio.to_thread(server.wait_for_requests, 1)
+        # The loop stands still while the answer comes in.
+        server.release()
+        server.wait_for_answers(1)
+        time.sleep(0.2)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await client.request("GET", "/after")
+        await client.aclose()
+
+    with ObservingServer() as server:
+        server.hold()
+        asyncio.run(main())
+    endpoints = [record.__dict__["endpoint"] for record in records]
+    assert endpoints == ["/createWithdrawalRequest", "/after"]
+
+
+def test_an_async_payout_that_is_cancelled_makes_one_record(
+    records: list[logging.LogRecord],
+) -> None:
+    async def main() -> None:
+        client = client_of(server)
+        task = asyncio.ensure_future(
+            client.withdrawals.create(amount="1", currency="USD", payment_method=RECIPIENT)
+        )
+        await asyncio.to_thread(server.wait_for_answers, 1)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await asyncio.to_thread(server.wait_for_answers, 2)
+        # Its end has been read by the time that another call has come to its own.
+        await client.request("GET", "/after")
+        await client.aclose()
+
+    with ObservingServer() as server:
+        server.answer_next(Answer(429, {"retry-after": "1"}))
+        asyncio.run(main())
+    payout, after = records
+    assert payout.levelno == logging.WARNING
+    assert payout.__dict__["endpoint"] == "/createWithdrawalRequest"
+    assert payout.__dict__["outcome"] == "cancelled"
+    assert after.__dict__["endpoint"] == "/after"
+
+
+def test_nothing_personal_and_no_key_is_logged(records: list[logging.LogRecord]) -> None:
+    personal = {
+        "name": "سعيد محمد حمدان",
+        "phone": "0933123456",
+        "governorate": "دمشق",
+        "note": "salary of May",
+        "user_email": "user@customer.example",
+        "ref": "order-of-mrs-haddad",
+        "redirect": "https://shop.example/thanks?visitor=4711",
+        "field": "T-some-crypto-address",
+        "card": "card-holder-haddad",
+    }
+    with Simulator(balances={"SYP": "9000000", "USD": "100"}) as simulator:
+        everything = [
+            *personal.values(),
+            simulator.api_key,
+            simulator.api_secret,
+            simulator.merchant_email,
+            "4711",
+        ]
+        haram = PaymentMethod.haram_under_3m(
+            name=personal["name"], phone=personal["phone"], governorate=personal["governorate"]
+        )
+        custom = PaymentMethod.custom(id="118", fields={"address": personal["field"]})
+
+        def calls(client: Client) -> None:
+            client.payment_links.create(
+                amount="1", currency="USD", ref=personal["ref"], redirect_url=personal["redirect"]
+            )
+            client.wallets.list()
+            client.withdrawals.create(
+                amount="500000", currency="SYP", payment_method=haram, note=personal["note"]
+            )
+            client.deposits.create(
+                amount="1",
+                currency="USD",
+                user_email=personal["user_email"],
+                payment_method=custom,
+                note=personal["note"],
+            )
+
+        with simulator.client(max_retries=0) as client:
+            calls(client)
+            for path in (f"/cards/{personal['card']}", f"/cards?holder={personal['card']}"):
+                with pytest.raises(KazawalletError):
+                    client.request("GET", path)
+            for fault in (
+                "answer_status:400",
+                "answer_status:503",
+                "error_inside_200",
+                "half_body",
+            ):
+                simulator.fault(fault)
+                with pytest.raises(KazawalletError):
+                    client.withdrawals.create(
+                        amount="500000", currency="SYP", payment_method=haram, note=personal["note"]
+                    )
+    assert len(records) == 4 + 2 + 4
+    for record in records:
+        text = f"{record.getMessage()} {record.__dict__}"
+        assert not [value for value in everything if value in text], text
+
+
+def test_a_handler_that_fails_takes_no_result_away(kazawallet_simulator: Simulator) -> None:
+    # The money has moved: what the caller gets must be the payout, and not a full disk's error.
+    class Full(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            raise OSError("no space left")
+
+    said: list[object] = []
+
+    async def main(simulator: Simulator) -> str | None:
+        async with simulator.async_client() as client:
+            made = await client.withdrawals.create(
+                amount="1", currency="USD", payment_method=RECIPIENT
+            )
+            return made.status
+
+    hook, sys.unraisablehook = (
+        sys.unraisablehook,
+        lambda unraisable: said.append(unraisable.exc_value),
+    )
+    try:
+        with (
+            added(Full()),
+            Simulator(balances={"USD": "100"}) as simulator,
+            simulator.client() as client,
+        ):
+            made = client.withdrawals.create(amount="1", currency="USD", payment_method=RECIPIENT)
+            assert made.status == "approved"
+            assert asyncio.run(main(simulator)) == "approved"
+            assert simulator.balance("USD") == Decimal("98")
+    finally:
+        sys.unraisablehook = hook
+    # It is not hushed up, either.
+    assert [str(error) for error in said] == ["no space left"] * 2
+
+
+def test_a_logger_that_is_turned_off(
+    kazawallet_simulator: Simulator, records: list[logging.LogRecord]
+) -> None:
+    logging.getLogger("kazawallet").setLevel(logging.WARNING)
+    with kazawallet_simulator.client(max_retries=0) as client:
+        client.wallets.list()
+        assert records == []
+        kazawallet_simulator.fault("answer_status:503")
+        with pytest.raises(KazawalletError):
+            client.wallets.list()
+    assert len(records) == 1
+
+
+def test_logging_is_not_imported_for_it(kazawallet_simulator: Simulator) -> None:
+    program = """
+        import sys
+        from kazawallet import Client, KazawalletError
+
+        client = Client(max_retries=0)
+        client.wallets.list()
+        client.payment_links.create(amount="1", currency="USD", ref="order-42")
+        try:
+            client.request("GET", "/nothing/there")
+        except KazawalletError:
+            pass
+        assert "logging" not in sys.modules
+        # From the moment that the application imports it, there are records.
+        import logging
+        logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(name)s %(endpoint)s")
+        client.wallets.list()
+    """
+    ended = run(program, provider=kazawallet_simulator)
+    ended.check_is_clean()
+    assert ended.stdout == "kazawallet /get-merchant-wallets\n"
+
+
+def test_an_application_that_set_up_no_logging_sees_nothing(
+    kazawallet_simulator: Simulator,
+) -> None:
+    program = """
+        import asyncio, logging
+        from kazawallet import AsyncClient, Client, KazawalletError
+
+        try:
+            Client().request("GET", "/nothing/there")
+        except KazawalletError:
+            pass
+        asyncio.run(AsyncClient().wallets.list())
+    """
+    ended = run(program, provider=kazawallet_simulator)
+    ended.check_is_clean()
+    assert ended.stdout == ""
+
+
+def client_of(server: ObservingServer) -> AsyncClient:
+    return AsyncClient(
+        api_key=server.api_key,
+        api_secret=server.api_secret,
+        merchant_email=server.merchant_email,
+        base_url=server.url,
+    )
