@@ -15,7 +15,7 @@ use crate::errors;
 use crate::event_loops::AwaitedCall;
 use crate::imported::imported;
 use crate::results::Answer;
-use crate::runtime::{ProcessRuntime, notice_what_happened};
+use crate::runtime::{ProcessRuntime, notice_closed_connections};
 
 type Running = Pin<Box<dyn Future<Output = Result<Answer, Error>> + Send>>;
 
@@ -60,13 +60,13 @@ impl Call {
     /// Makes the call, and gives a future on the running event loop.
     fn start(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         let runtime = ProcessRuntime::get()?;
-        let awaited = AwaitedCall::new(py, runtime)?;
+        let tokio = runtime.awaited()?;
+        let awaited = AwaitedCall::new(py, runtime.event_loops(), tokio)?;
         let future = awaited.future(py);
         let running = self.take()?;
-        runtime.drive()?;
         let log = self.log.clone();
-        let task = runtime.handle().spawn(async move {
-            notice_what_happened().await;
+        let task = tokio.spawn(async move {
+            notice_closed_connections().await;
             let answer = running.await;
             awaited.finish(Finished { answer, log });
         });

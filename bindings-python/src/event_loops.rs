@@ -10,10 +10,10 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyWeakrefMethods, PyWeakrefReference};
+use tokio::runtime::Handle;
 use tokio::task::yield_now;
 
 use crate::calls::Finished;
-use crate::runtime::ProcessRuntime;
 
 /// The event loops of one process that calls were made from.
 #[derive(Default)]
@@ -32,7 +32,8 @@ struct Queue(Mutex<Vec<(Py<PyAny>, Option<Finished>)>>);
 
 /// A call that somebody awaits: a future on their loop. Dropped unfinished, it was stopped.
 pub(crate) struct AwaitedCall {
-    runtime: &'static ProcessRuntime,
+    event_loops: &'static EventLoops,
+    tokio: &'static Handle,
     pending: Option<Pending>,
 }
 
@@ -87,19 +88,23 @@ impl EventLoops {
 
 impl AwaitedCall {
     /// A future on the running loop.
-    pub(crate) fn new(py: Python<'_>, runtime: &'static ProcessRuntime) -> PyResult<Self> {
+    pub(crate) fn new(
+        py: Python<'_>,
+        event_loops: &'static EventLoops,
+        tokio: &'static Handle,
+    ) -> PyResult<Self> {
         static GET_RUNNING_LOOP: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
         let event_loop = GET_RUNNING_LOOP.import(py, "asyncio", "get_running_loop")?.call0()?;
-        if runtime.event_loops().ends.load(Ordering::SeqCst) && is_main_thread(py)? {
+        if event_loops.ends.load(Ordering::SeqCst) && is_main_thread(py)? {
             // A daemon thread is about to be stopped, and waits for that without a word.
             return Err(PyRuntimeError::new_err(
                 "no call can be awaited any more: the interpreter is shutting down",
             ));
         }
         let future = event_loop.call_method0(intern!(py, "create_future"))?.unbind();
-        let queue = runtime.event_loops().queue_of(&event_loop)?;
+        let queue = event_loops.queue_of(&event_loop)?;
         let pending = Pending { future, event_loop: event_loop.unbind(), queue };
-        Ok(Self { runtime, pending: Some(pending) })
+        Ok(Self { event_loops, tokio, pending: Some(pending) })
     }
 
     pub(crate) fn future(&self, py: Python<'_>) -> Option<Py<PyAny>> {
@@ -118,8 +123,8 @@ impl AwaitedCall {
             waiting.len() == 1
         };
         if was_empty {
-            let event_loops = self.runtime.event_loops();
-            self.runtime.handle().spawn(async move {
+            let event_loops = self.event_loops;
+            self.tokio.spawn(async move {
                 // Others that are just as ready come along.
                 yield_now().await;
                 event_loops.wake(event_loop, queue);

@@ -1,8 +1,8 @@
-//! The tokio runtime, one a process, and who drives it.
+//! The tokio runtimes of a process, and who drives them.
 //!
-//! A blocking call drives it on its own thread: no other thread has to be woken, and a process that
-//! makes only such calls has none, so that it can fork freely. From the first awaited call on (or
-//! the first blocking call that was interrupted) a thread drives it for good.
+//! A blocking call drives the one for blocking calls on its own thread: no other thread has to be
+//! woken, and a process that makes only such calls has none, so that it can fork freely. Awaited
+//! calls have a runtime with a thread of its own, which the first of them starts.
 //!
 //! A runtime does not survive a fork: its threads are gone, and its connections are the parent's.
 //! The child leaves it untouched, since even dropping it would speak on them, and makes its own.
@@ -10,7 +10,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ use tokio::time::timeout;
 use crate::event_loops::EventLoops;
 
 /// How long a signal, such as Ctrl-C, may wait to be looked at.
-const SIGNAL_INTERVAL: Duration = Duration::from_millis(50);
+pub(crate) const SIGNAL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// It is only ever taken by a thread that is attached to the interpreter, and not held across
 /// anything that detaches: so it is free whenever a thread forks.
@@ -32,31 +32,33 @@ static CURRENT: Mutex<Option<&'static ProcessRuntime>> = Mutex::new(None);
 /// What this process has of tokio.
 pub(crate) struct ProcessRuntime {
     process: u32,
-    tokio: Runtime,
+    blocking: Runtime,
+    /// Whether a thread drives `blocking` for good, since a call on it was interrupted.
     has_driver: AtomicBool,
+    awaited: OnceLock<Runtime>,
     event_loops: EventLoops,
 }
 
 impl ProcessRuntime {
-    /// This process's runtime, made where there is none.
+    /// This process's, made where there is none.
     pub(crate) fn get() -> PyResult<&'static Self> {
         let mut current = CURRENT.lock().unwrap_or_else(PoisonError::into_inner);
         let process = std::process::id();
         if let Some(runtime) = current.filter(|runtime| runtime.process == process) {
             return Ok(runtime);
         }
-        let tokio = Builder::new_current_thread().enable_all().build().map_err(cannot_start)?;
         let runtime: &'static Self = Box::leak(Box::new(Self {
             process,
-            tokio,
+            blocking: Builder::new_current_thread().enable_all().build().map_err(cannot_start)?,
             has_driver: AtomicBool::new(false),
+            awaited: OnceLock::new(),
             event_loops: EventLoops::default(),
         }));
         *current = Some(runtime);
         Ok(runtime)
     }
 
-    /// This process's runtime, where there is one.
+    /// This process's, where there is one.
     pub(crate) fn existing() -> Option<&'static Self> {
         let current = CURRENT.lock().unwrap_or_else(PoisonError::into_inner);
         current.filter(|runtime| runtime.process == std::process::id())
@@ -66,8 +68,18 @@ impl ProcessRuntime {
         &self.event_loops
     }
 
-    pub(crate) fn handle(&self) -> &Handle {
-        self.tokio.handle()
+    /// The runtime for awaited calls, started where it was not.
+    pub(crate) fn awaited(&self) -> PyResult<&Handle> {
+        if let Some(runtime) = self.awaited.get() {
+            return Ok(runtime.handle());
+        }
+        let mut one_thread = Builder::new_multi_thread();
+        one_thread.worker_threads(1).thread_name("kazawallet").enable_all();
+        let started = one_thread.build().map_err(cannot_start)?;
+        if let Err(superfluous) = self.awaited.set(started) {
+            superfluous.shutdown_background(); // Another thread was faster.
+        }
+        self.awaited.get().map(Runtime::handle).ok_or_else(|| cannot_start("it is gone"))
     }
 
     /// Runs a future to its end on this thread, the GIL released. What a signal handler raises ends
@@ -82,36 +94,36 @@ impl ProcessRuntime {
                 "a blocking call cannot be made from kazawallet's own thread",
             ));
         }
-        py.detach(|| self.tokio.block_on(self.notice_what_happened()));
+        py.detach(|| self.blocking.block_on(self.notice_closed_connections()));
         loop {
             let within = async { timeout(SIGNAL_INTERVAL, &mut future).await };
-            if let Ok(done) = py.detach(|| self.tokio.block_on(within)) {
+            if let Ok(done) = py.detach(|| self.blocking.block_on(within)) {
                 return Ok(done);
             }
             if let Err(raised) = py.check_signals() {
-                let _inside = self.tokio.enter();
+                let _inside = self.blocking.enter();
                 drop(future);
-                self.drive()?;
+                self.drive_for_good()?;
                 return Err(raised);
             }
         }
     }
 
-    async fn notice_what_happened(&self) {
+    async fn notice_closed_connections(&self) {
         if self.has_driver.load(Ordering::SeqCst) {
             // It is the driver that reads the events.
-            let _ = self.handle().spawn(notice_what_happened()).await;
+            let _ = self.blocking.spawn(notice_closed_connections()).await;
         } else {
-            notice_what_happened().await;
+            notice_closed_connections().await;
         }
     }
 
-    /// Drives the runtime on a thread of its own from here on.
-    pub(crate) fn drive(&'static self) -> PyResult<()> {
+    /// Drives the runtime for blocking calls on a thread of its own from here on.
+    fn drive_for_good(&'static self) -> PyResult<()> {
         if self.has_driver.swap(true, Ordering::SeqCst) {
             return Ok(());
         }
-        let drive = || self.tokio.block_on(std::future::pending::<()>());
+        let drive = || self.blocking.block_on(std::future::pending::<()>());
         match thread::Builder::new().name("kazawallet".to_owned()).spawn(drive) {
             Ok(_) => Ok(()),
             Err(error) => {
@@ -124,22 +136,22 @@ impl ProcessRuntime {
     /// Drops what may own connections, and lets them be closed.
     pub(crate) fn close<T: Send>(&self, py: Python<'_>, connections: T) {
         {
-            let _inside = self.tokio.enter();
+            let _inside = self.blocking.enter();
             drop(connections);
         }
         if Handle::try_current().is_err() {
-            py.detach(|| self.tokio.block_on(notice_what_happened()));
+            py.detach(|| self.blocking.block_on(self.notice_closed_connections()));
         }
     }
 }
 
-/// Lets the runtime see what happened before a call uses a connection that the server has closed:
-/// the first time round it reads the events, the second time it acts on them.
-pub(crate) async fn notice_what_happened() {
+/// Lets the runtime see which connections were closed, on either side, before a call uses one: the
+/// first time round it reads the events, the second time it acts on them.
+pub(crate) async fn notice_closed_connections() {
     yield_now().await;
     yield_now().await;
 }
 
-fn cannot_start(error: std::io::Error) -> PyErr {
-    PyRuntimeError::new_err(format!("kazawallet's runtime cannot be started: {error}"))
+fn cannot_start(problem: impl std::fmt::Display) -> PyErr {
+    PyRuntimeError::new_err(format!("kazawallet's runtime cannot be started: {problem}"))
 }

@@ -5,7 +5,6 @@ use std::future::Future;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
 use std::{fmt, mem};
 
 use kazawallet::Status;
@@ -19,9 +18,7 @@ use tokio::sync::oneshot;
 
 use crate::arguments::{amount_text, count, exact_amount, text, wrong_type};
 use crate::results::{PaymentLink, decimal};
-
-/// How long a signal, such as Ctrl-C, may wait to be looked at.
-const SIGNAL_INTERVAL: Duration = Duration::from_millis(50);
+use crate::runtime::SIGNAL_INTERVAL;
 
 create_exception!(
     kazawallet.testing,
