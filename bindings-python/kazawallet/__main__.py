@@ -27,7 +27,7 @@ def main(arguments: list[str]) -> int:
             # The program waits for the signal itself; Python would add a traceback to it.
             signal.signal(signal.SIGINT, signal.SIG_DFL)
             return run_simulator(["python -m kazawallet simulator", *rest])
-        case ["version"]:
+        case ["version" | "--version"]:
             from . import __version__
 
             print(__version__)

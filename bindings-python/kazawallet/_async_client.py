@@ -34,7 +34,9 @@ class AsyncClient:
     `await client.aclose()`, or use it in an `async with` block.
 
     Cancelling a task drops its request. A withdrawal or a deposit that has begun is not stopped
-    half-way: it runs to its end while the process lives, and nobody is told how it ended.
+    half-way: it runs to its end while the process lives, and nobody is told how it ended. So give a
+    payout its `timeout`, and never wrap it in `asyncio.timeout` or `asyncio.wait_for`: their
+    `TimeoutError` does not tell that money may have moved.
 
     >>> import asyncio
     >>> from kazawallet.testing import Simulator
@@ -165,6 +167,8 @@ class AsyncWithdrawals:
         `Withdrawals.create`: an `OutcomeUnknownError` means that **money may have moved**.
 
         Cancelling the task does not stop what has begun: look in the wallet before you do it again.
+        Use `timeout`, and neither `asyncio.timeout` nor `asyncio.wait_for`: their `TimeoutError` does not
+        tell that money may have moved.
         """
         return await _answer(
             self._connection.create_withdrawal(amount, currency, payment_method, note, timeout)
@@ -220,3 +224,6 @@ async def _answer(call: Call[_T]) -> _T:
         # The task was cancelled, or closed. After an answer this does nothing.
         call.cancel()
         raise
+    finally:
+        # An error would else hold its own frame, and with it its callers', until the next collection.
+        del future

@@ -83,7 +83,7 @@ pub(crate) fn amount_text(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Stri
 // in a way of its own, and what was written would be sent.
 
 fn integer_text(value: &Bound<'_, PyAny>) -> PyResult<String> {
-    if let Ok(small) = value.extract::<i128>() {
+    if let (true, Ok(small)) = (value.is_exact_instance_of::<PyInt>(), value.extract::<i64>()) {
         return Ok(small.to_string());
     }
     // Python refuses to write very long integers. So does the core to take them, whatever they say.

@@ -2,11 +2,11 @@
 
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use kazawallet::{CallWatch, Error};
 use pyo3::exceptions::{PyException, PyRuntimeError};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use tokio::task::AbortHandle;
@@ -32,7 +32,7 @@ impl Call {
     where
         T: Into<Answer> + Send + 'static,
     {
-        let log = CallLog { watch: call.watch(), written: Arc::default() };
+        let log = CallLog { watch: call.watch(), context: None };
         let running: Running = Box::pin(async move { call.into_future().await.map(Into::into) });
         Self { ready: Mutex::new(Some(running)), log, started: OnceLock::new() }
     }
@@ -48,87 +48,84 @@ impl Call {
     /// Makes the call, and waits for its answer.
     fn wait(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         let running = self.take()?;
-        match ProcessRuntime::get()?.wait(py, running) {
-            Ok(answer) => Finished { answer, log: self.log.clone() }.into_python(py),
-            Err(interrupted) => {
-                self.log.write(py)?;
-                Err(interrupted)
-            }
-        }
+        let ended = ProcessRuntime::get()?.wait(py, running);
+        self.log.write(py)?;
+        Answered(ended?).into_python(py)
     }
 
     /// Makes the call, and gives a future on the running event loop.
     fn start(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         let runtime = ProcessRuntime::get()?;
         let tokio = runtime.awaited()?;
-        let awaited = AwaitedCall::new(py, runtime.event_loops(), tokio)?;
-        let future = awaited.future(py);
+        let log = self.log.in_this_context(py)?;
         let running = self.take()?;
-        let log = self.log.clone();
+        let awaited = AwaitedCall::new(py, runtime.event_loops(), tokio, log)?;
+        let future = awaited.future(py);
         let task = tokio.spawn(async move {
             notice_closed_connections().await;
             let answer = running.await;
-            awaited.finish(Finished { answer, log });
+            awaited.answer(Answered(answer));
         });
         let _ = self.started.set(task.abort_handle());
         future.ok_or_else(|| PyRuntimeError::new_err("the call was already made"))
     }
 
     /// Nobody awaits it any more. The core knows what must go on.
-    fn cancel(&self, py: Python<'_>) -> PyResult<()> {
-        if self.log.watch.outcome().is_some() {
-            return Ok(()); // Its end is logged where its answer is taken.
-        }
+    fn cancel(&self) {
         if let Some(started) = self.started.get() {
             started.abort();
         }
-        self.log.write(py)
     }
 }
 
-/// A call that has come to its end.
-pub(crate) struct Finished {
-    answer: Result<Answer, Error>,
-    log: CallLog,
-}
+/// What a call has come to.
+pub(crate) struct Answered(Result<Answer, Error>);
 
-impl Finished {
-    /// The result, or the exception. This is where it is logged, too.
+impl Answered {
+    /// The result, or the exception.
     pub(crate) fn into_python(self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.log.write(py)?;
-        match self.answer {
+        match self.0 {
             Ok(answer) => answer.into_python(py),
             Err(error) => Err(errors::to_python(py, error)),
         }
     }
 }
 
-/// The one record of a call.
-#[derive(Clone)]
-struct CallLog {
+/// The one record of a call, written where the call is over.
+pub(crate) struct CallLog {
     watch: CallWatch,
-    written: Arc<AtomicBool>,
+    /// Whose context variables a log shows: a copy of the caller's, where the caller is gone on.
+    context: Option<Py<PyAny>>,
 }
 
 impl CallLog {
+    fn in_this_context(&self, py: Python<'_>) -> PyResult<Self> {
+        static COPY_CONTEXT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        let context = match imported(py, "logging")? {
+            Some(_) => Some(COPY_CONTEXT.import(py, "contextvars", "copy_context")?.call0()?),
+            None => None,
+        };
+        Ok(Self { watch: self.watch.clone(), context: context.map(Bound::unbind) })
+    }
+
     /// Writes it, where `logging` was imported: nobody listens before.
-    fn write(&self, py: Python<'_>) -> PyResult<()> {
+    pub(crate) fn write(&self, py: Python<'_>) -> PyResult<()> {
         static RECORD: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
         let watch = &self.watch;
         if watch.attempts() == 0 || imported(py, "logging")?.is_none() {
             return Ok(());
         }
-        if self.written.swap(true, Ordering::Relaxed) {
-            return Ok(());
-        }
         let logged = RECORD.import(py, "kazawallet._call_log", "record").and_then(|record| {
-            record.call1((
-                watch.endpoint(),
-                watch.status(),
-                watch.duration().as_secs_f64(),
-                watch.attempts(),
-                watch.outcome().unwrap_or("cancelled"),
-            ))
+            let (endpoint, status) = (watch.endpoint(), watch.status());
+            let (duration, attempts) = (watch.duration().as_secs_f64(), watch.attempts());
+            let outcome = watch.outcome().unwrap_or("cancelled");
+            match &self.context {
+                Some(context) => context.bind(py).call_method1(
+                    intern!(py, "run"),
+                    (record, endpoint, status, duration, attempts, outcome),
+                ),
+                None => record.call1((endpoint, status, duration, attempts, outcome)),
+            }
         });
         match logged {
             // A log that fails must not take the answer away; what a signal handler raises may.

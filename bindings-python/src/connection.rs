@@ -16,6 +16,7 @@ use crate::arguments::{
 use crate::calls::Call;
 use crate::errors;
 use crate::payment_method::PaymentMethod;
+use crate::process::Process;
 use crate::runtime::ProcessRuntime;
 
 /// A client of the core, as `Client` and `AsyncClient` use it.
@@ -27,13 +28,13 @@ pub(crate) struct Connection {
 
 /// The core's client of one process.
 struct OwnClient {
-    process: u32,
+    process: Process,
     client: kazawallet::Client,
 }
 
 impl OwnClient {
     fn is_of_this_process(&self) -> bool {
-        self.process == std::process::id()
+        self.process.is_current()
     }
 
     /// Gives up a client, without a word on the connections of a parent process.
@@ -67,7 +68,7 @@ impl Connection {
         };
         match self.options.clone().build() {
             Ok(client) => {
-                *own = Some(OwnClient { process: std::process::id(), client: client.clone() });
+                *own = Some(OwnClient { process: Process::current(), client: client.clone() });
                 Ok(client)
             }
             Err(error) => {
@@ -139,7 +140,7 @@ impl Connection {
         // It may have the system's certificates to read.
         let client = py.detach(|| options.clone().build());
         let client = client.map_err(|error| errors::to_python(py, error))?;
-        let own = OwnClient { process: std::process::id(), client };
+        let own = OwnClient { process: Process::current(), client };
         Ok(Self { options, client: Mutex::new(Some(own)) })
     }
 

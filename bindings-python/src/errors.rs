@@ -38,7 +38,7 @@ fn exception(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
         }
     }
     let details = error.details().map(|details| details.get());
-    let cause = error.source().map(|source| cause(py, source));
+    let cause = error.source().map(|source| cause(py, source)).transpose()?;
     build(py, (error.code(), error.message(), attributes, details, cause))
 }
 
@@ -59,23 +59,26 @@ pub(crate) fn misconfigured(py: Python<'_>, message: &str) -> PyErr {
         .unwrap_or_else(|failed| failed)
 }
 
-type Parts<'a> = (&'a str, &'a str, Bound<'a, PyDict>, Option<&'a str>, Option<Py<PyAny>>);
+type Parts<'a> = (&'a str, &'a str, Bound<'a, PyDict>, Option<&'a str>, Option<Bound<'a, PyAny>>);
 
 fn build(py: Python<'_>, parts: Parts<'_>) -> PyResult<PyErr> {
+    Ok(PyErr::from_value(remember_exceptions(py)?.call1(parts)?))
+}
+
+/// Looks up the exceptions, once: at the interpreter's end nothing can be imported any more.
+pub(crate) fn remember_exceptions(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
     static FROM_CORE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let from_core = FROM_CORE.import(py, "kazawallet._errors", "from_core")?;
-    Ok(PyErr::from_value(from_core.call1(parts)?))
+    FROM_CORE.import(py, "kazawallet._errors", "from_core")
 }
 
 /// What the system said, as a builtin exception: an `OSError` with its number, where it has one.
-fn cause(py: Python<'_>, source: &(dyn StdError + 'static)) -> Py<PyAny> {
+fn cause<'py>(py: Python<'py>, source: &(dyn StdError + 'static)) -> PyResult<Bound<'py, PyAny>> {
     let mut said: Vec<String> = Vec::new();
     let mut next = Some(source);
     while let Some(error) = next {
-        if let Some(io) = error.downcast_ref::<std::io::Error>()
-            && let Some(code) = io.raw_os_error()
-        {
-            return PyOSError::new_err((code, io.to_string())).into_value(py).into_any();
+        let number = error.downcast_ref::<std::io::Error>().and_then(|io| io.raw_os_error());
+        if let Some(number) = number {
+            return py.get_type::<PyOSError>().call1((number, error.to_string()));
         }
         let text = error.to_string();
         if said.last() != Some(&text) {
@@ -83,5 +86,5 @@ fn cause(py: Python<'_>, source: &(dyn StdError + 'static)) -> Py<PyAny> {
         }
         next = error.source();
     }
-    PyException::new_err(said.join(": ")).into_value(py).into_any()
+    py.get_type::<PyException>().call1((said.join(": "),))
 }

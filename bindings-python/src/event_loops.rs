@@ -4,16 +4,17 @@
 use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
+use pyo3::sync::{MutexExt, PyOnceLock};
 use pyo3::types::{PyWeakrefMethods, PyWeakrefReference};
 use tokio::runtime::Handle;
 use tokio::task::yield_now;
 
-use crate::calls::Finished;
+use crate::calls::{Answered, CallLog};
 
 /// The event loops of one process that calls were made from.
 #[derive(Default)]
@@ -26,11 +27,20 @@ pub(crate) struct EventLoops {
     waking: Mutex<()>,
 }
 
-/// What one loop has to resolve.
+/// What one loop has to resolve. Nothing of Python is made or dropped while it is locked: that may run
+/// anything, which may wait for the lock.
 #[derive(Default)]
-struct Queue(Mutex<Vec<(Py<PyAny>, Option<Finished>)>>);
+struct Queue(Mutex<Vec<Ended>>);
 
-/// A call that somebody awaits: a future on their loop. Dropped unfinished, it was stopped.
+/// A call that has ended: with an answer, or because it was stopped.
+struct Ended {
+    future: Py<PyAny>,
+    answer: Option<Answered>,
+    panicked: bool,
+    log: CallLog,
+}
+
+/// A call that somebody awaits: a future on their loop. Dropped unanswered, it was stopped.
 pub(crate) struct AwaitedCall {
     event_loops: &'static EventLoops,
     tokio: &'static Handle,
@@ -41,22 +51,39 @@ struct Pending {
     future: Py<PyAny>,
     event_loop: Py<PyAny>,
     queue: Arc<Queue>,
+    log: CallLog,
 }
 
 impl EventLoops {
     fn queue_of(&self, event_loop: &Bound<'_, PyAny>) -> PyResult<Arc<Queue>> {
         let py = event_loop.py();
-        let alive = |reference: &Py<PyWeakrefReference>| reference.bind(py).upgrade();
-        let mut known = lock(&self.known);
-        let this = known.iter().find(|(reference, _)| {
-            alive(reference).is_some_and(|event_loop_known| event_loop_known.is(event_loop))
+        let this = PyWeakrefReference::new(event_loop)?;
+        let mut others = Vec::new();
+        let mut gone = Vec::new();
+        // Other threads go on while this one waits for the lock.
+        let mut known = self.known.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner);
+        let mut found = None;
+        known.retain(|(reference, queue)| match reference.bind(py).upgrade() {
+            Some(other) => {
+                if other.is(event_loop) {
+                    found = Some(queue.clone());
+                }
+                others.push(other);
+                true
+            }
+            None => {
+                gone.push(reference.clone_ref(py));
+                false
+            }
         });
-        if let Some((_, queue)) = this {
-            return Ok(queue.clone());
-        }
-        known.retain(|(reference, _)| alive(reference).is_some());
-        let queue = Arc::new(Queue::default());
-        known.push((PyWeakrefReference::new(event_loop)?.unbind(), queue.clone()));
+        let queue = found.unwrap_or_else(|| {
+            let queue = Arc::new(Queue::default());
+            known.push((this.clone().unbind(), queue.clone()));
+            queue
+        });
+        drop(known);
+        // What these held last may run anything as it goes, so they go without the lock.
+        drop((others, gone));
         Ok(queue)
     }
 
@@ -74,15 +101,19 @@ impl EventLoops {
             return;
         }
         Python::try_attach(|py| {
-            let woken = Py::new(py, ResolveFinished { queue: queue.clone() }).and_then(|resolve| {
+            let resolve = ResolveEnded { queue, was_called: AtomicBool::new(false) };
+            // Where the loop is closed, the callback is dropped uncalled.
+            let _ = Py::new(py, resolve).and_then(|resolve| {
                 event_loop.call_method1(py, intern!(py, "call_soon_threadsafe"), (resolve,))
             });
-            if woken.is_err() {
-                // The loop is closed: nobody waits any more.
-                drop(mem::take(&mut *lock(&queue.0)));
-            }
             drop(event_loop);
         });
+    }
+}
+
+impl Queue {
+    fn take(&self) -> Vec<Ended> {
+        mem::take(&mut *lock(&self.0))
     }
 }
 
@@ -92,6 +123,7 @@ impl AwaitedCall {
         py: Python<'_>,
         event_loops: &'static EventLoops,
         tokio: &'static Handle,
+        log: CallLog,
     ) -> PyResult<Self> {
         static GET_RUNNING_LOOP: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
         let event_loop = GET_RUNNING_LOOP.import(py, "asyncio", "get_running_loop")?.call0()?;
@@ -101,9 +133,9 @@ impl AwaitedCall {
                 "no call can be awaited any more: the interpreter is shutting down",
             ));
         }
-        let future = event_loop.call_method0(intern!(py, "create_future"))?.unbind();
         let queue = event_loops.queue_of(&event_loop)?;
-        let pending = Pending { future, event_loop: event_loop.unbind(), queue };
+        let future = event_loop.call_method0(intern!(py, "create_future"))?.unbind();
+        let pending = Pending { future, event_loop: event_loop.unbind(), queue, log };
         Ok(Self { event_loops, tokio, pending: Some(pending) })
     }
 
@@ -111,15 +143,15 @@ impl AwaitedCall {
         self.pending.as_ref().map(|pending| pending.future.clone_ref(py))
     }
 
-    pub(crate) fn finish(mut self, finished: Finished) {
-        self.resolve(Some(finished));
+    pub(crate) fn answer(mut self, answer: Answered) {
+        self.end(Some(answer));
     }
 
-    fn resolve(&mut self, finished: Option<Finished>) {
-        let Some(Pending { future, event_loop, queue }) = self.pending.take() else { return };
+    fn end(&mut self, answer: Option<Answered>) {
+        let Some(Pending { future, event_loop, queue, log }) = self.pending.take() else { return };
         let was_empty = {
             let mut waiting = lock(&queue.0);
-            waiting.push((future, finished));
+            waiting.push(Ended { future, answer, panicked: thread::panicking(), log });
             waiting.len() == 1
         };
         if was_empty {
@@ -135,43 +167,63 @@ impl AwaitedCall {
 
 impl Drop for AwaitedCall {
     fn drop(&mut self) {
-        self.resolve(None);
+        self.end(None);
     }
 }
 
 /// The callback that the loop calls on its own thread.
 #[pyclass(frozen, module = "kazawallet._kazawallet")]
-struct ResolveFinished {
+struct ResolveEnded {
     queue: Arc<Queue>,
+    was_called: AtomicBool,
 }
 
 #[pymethods]
-impl ResolveFinished {
+impl ResolveEnded {
     fn __call__(&self, py: Python<'_>) -> PyResult<()> {
-        let finished = mem::take(&mut *lock(&self.queue.0));
+        self.was_called.store(true, Ordering::Relaxed);
         let mut all = Ok(());
-        for (future, finished) in finished {
+        for ended in self.queue.take() {
             // What one goes wrong with must not keep the others waiting.
-            all = resolve(py, &future, finished).and(all);
+            all = ended.resolve(py).and(all);
         }
         all
     }
 }
 
-fn resolve(py: Python<'_>, future: &Py<PyAny>, finished: Option<Finished>) -> PyResult<()> {
-    let cancelled = future.call_method0(py, intern!(py, "done"))?.is_truthy(py)?;
-    let result = match finished {
-        Some(finished) => finished.into_python(py),
-        None => Err(PyRuntimeError::new_err("the call was stopped before its end")),
-    };
-    if cancelled {
-        return Ok(());
+impl Drop for ResolveEnded {
+    /// The loop was closed first: nobody waits any more, but there is still something to log.
+    fn drop(&mut self) {
+        if !*self.was_called.get_mut() {
+            Python::try_attach(|py| {
+                for ended in self.queue.take() {
+                    if let Err(error) = ended.log.write(py) {
+                        error.write_unraisable(py, None);
+                    }
+                }
+            });
+        }
     }
-    match result {
-        Ok(value) => future.call_method1(py, intern!(py, "set_result"), (value,))?,
-        Err(error) => future.call_method1(py, intern!(py, "set_exception"), (error,))?,
-    };
-    Ok(())
+}
+
+impl Ended {
+    fn resolve(self, py: Python<'_>) -> PyResult<()> {
+        self.log.write(py)?;
+        let future = self.future.bind(py);
+        if future.call_method0(intern!(py, "done"))?.is_truthy()? {
+            return Ok(()); // It was cancelled.
+        }
+        let result = match self.answer {
+            Some(answer) => answer.into_python(py),
+            None if self.panicked => Err(PyRuntimeError::new_err("the call came to no end")),
+            None => return future.call_method0(intern!(py, "cancel")).map(drop),
+        };
+        match result {
+            Ok(value) => future.call_method1(intern!(py, "set_result"), (value,))?,
+            Err(error) => future.call_method1(intern!(py, "set_exception"), (error,))?,
+        };
+        Ok(())
+    }
 }
 
 fn is_main_thread(py: Python<'_>) -> PyResult<bool> {

@@ -8,6 +8,7 @@ mod errors;
 mod event_loops;
 mod imported;
 mod payment_method;
+mod process;
 mod results;
 mod runtime;
 mod simulator;
@@ -27,7 +28,9 @@ mod _kazawallet {
     #[pymodule_export]
     use super::payment_method::PaymentMethod;
     #[pymodule_export]
-    use super::results::{Deposit, PaymentLink, Response, Wallet, WalletList, Withdrawal};
+    use super::results::{
+        _restored, Deposit, PaymentLink, Response, Wallet, WalletList, Withdrawal,
+    };
     #[pymodule_export]
     use super::simulator::{
         Delivery, RecordedRequest, RunningSimulator, SimulatorError, run_simulator,
@@ -39,6 +42,8 @@ mod _kazawallet {
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
         imported::remember_modules(module.py())?;
+        errors::remember_exceptions(module.py())?;
+        process::notice_forks(module)?;
         let at_exit = module.py().import("atexit")?;
         at_exit.call_method1("register", (wrap_pyfunction!(interpreter_ends, module)?,))?;
         Ok(())

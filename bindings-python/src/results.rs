@@ -1,5 +1,6 @@
 //! What the calls return: frozen, comparable, and silent about people.
 
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyIterator, PyTuple};
@@ -64,6 +65,18 @@ macro_rules! result_class {
                 let _ = memo;
                 slf
             }
+
+            fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+                let fields = ($(self.$field.clone(),)*).into_pyobject(py)?;
+                pickled(py, stringify!($name), fields)
+            }
+        }
+
+        impl $name {
+            fn restored(fields: &Bound<'_, PyTuple>) -> PyResult<Self> {
+                let ($($field,)*) = fields.extract()?;
+                Ok(Self { $($field,)* })
+            }
         }
 
         impl From<kazawallet::$name> for Answer {
@@ -116,6 +129,34 @@ result_class! {
     }
 }
 
+/// What pickle writes of a result: how it is restored.
+fn pickled<'py>(
+    py: Python<'py>,
+    class: &str,
+    fields: Bound<'py, PyTuple>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let restored = py.import("kazawallet._kazawallet")?.getattr("_restored")?;
+    Ok((restored, (class, fields)).into_pyobject(py)?.into_any())
+}
+
+/// Makes a result that was pickled.
+#[pyfunction]
+pub(crate) fn _restored<'py>(
+    py: Python<'py>,
+    class: &str,
+    fields: &Bound<'py, PyTuple>,
+) -> PyResult<Py<PyAny>> {
+    Ok(match class {
+        "PaymentLink" => Py::new(py, PaymentLink::restored(fields)?)?.into_any(),
+        "Withdrawal" => Py::new(py, Withdrawal::restored(fields)?)?.into_any(),
+        "Deposit" => Py::new(py, Deposit::restored(fields)?)?.into_any(),
+        "Response" => Py::new(py, Response::restored(fields)?)?.into_any(),
+        "Wallet" => Py::new(py, Wallet::restored(fields)?)?.into_any(),
+        "WalletList" => Py::new(py, WalletList::restored(fields)?)?.into_any(),
+        _ => return Err(PyValueError::new_err(format!("no result is called {class}"))),
+    })
+}
+
 /// The merchant's wallets. It can be looped over, and has a length.
 #[pyclass(frozen, eq, hash, module = "kazawallet")]
 #[derive(PartialEq, Eq, Hash)]
@@ -152,6 +193,11 @@ impl WalletList {
         Ok(format!("WalletList([{}])", wallets?.join(", ")))
     }
 
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let fields = (self.wallets(py)?, self.raw.clone()).into_pyobject(py)?;
+        pickled(py, "WalletList", fields)
+    }
+
     fn __copy__(slf: Py<Self>) -> Py<Self> {
         slf
     }
@@ -159,6 +205,14 @@ impl WalletList {
     fn __deepcopy__(slf: Py<Self>, memo: &Bound<'_, PyAny>) -> Py<Self> {
         let _ = memo;
         slf
+    }
+}
+
+impl WalletList {
+    fn restored(fields: &Bound<'_, PyTuple>) -> PyResult<Self> {
+        let (wallets, raw): (Vec<PyRef<'_, Wallet>>, Response) = fields.extract()?;
+        let wallets = wallets.iter().map(|wallet| Wallet::clone(wallet)).collect();
+        Ok(Self { wallets, raw })
     }
 }
 
@@ -203,6 +257,11 @@ impl Wallet {
         ))
     }
 
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let fields = (&self.currency, self.amount.as_str()).into_pyobject(py)?;
+        pickled(py, "Wallet", fields)
+    }
+
     fn __copy__(slf: Py<Self>) -> Py<Self> {
         slf
     }
@@ -213,12 +272,21 @@ impl Wallet {
     }
 }
 
+impl Wallet {
+    fn restored(fields: &Bound<'_, PyTuple>) -> PyResult<Self> {
+        let (currency, amount): (String, String) = fields.extract()?;
+        let amount = kazawallet::Amount::from_balance(&amount);
+        let amount = amount.ok_or_else(|| PyValueError::new_err("this is no balance"))?;
+        Ok(Self { currency, amount })
+    }
+}
+
 /// The provider's whole answer, as it came.
 ///
 /// Every result keeps it as `raw`, since the provider's answers are half documented: what this
 /// package does not read is still there. Its `repr` does not show the body, which may hold personal
 /// data.
-#[pyclass(frozen, eq, hash, module = "kazawallet")]
+#[pyclass(frozen, eq, hash, from_py_object, module = "kazawallet")]
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Response {
     /// The HTTP status.
@@ -257,6 +325,11 @@ impl Response {
         format!("Response(status={}, {} bytes)", self.status, self.content.len())
     }
 
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let fields = (self.status, &self.request_id, self.body(py)).into_pyobject(py)?;
+        pickled(py, "Response", fields)
+    }
+
     fn __copy__(slf: Py<Self>) -> Py<Self> {
         slf
     }
@@ -264,6 +337,13 @@ impl Response {
     fn __deepcopy__(slf: Py<Self>, memo: &Bound<'_, PyAny>) -> Py<Self> {
         let _ = memo;
         slf
+    }
+}
+
+impl Response {
+    fn restored(fields: &Bound<'_, PyTuple>) -> PyResult<Self> {
+        let (status, request_id, content) = fields.extract()?;
+        Ok(Self { status, request_id, content })
     }
 }
 

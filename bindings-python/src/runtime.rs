@@ -8,6 +8,7 @@
 //! The child leaves it untouched, since even dropping it would speak on them, and makes its own.
 
 use std::future::Future;
+use std::mem;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -21,6 +22,7 @@ use tokio::task::yield_now;
 use tokio::time::timeout;
 
 use crate::event_loops::EventLoops;
+use crate::process::Process;
 
 /// How long a signal, such as Ctrl-C, may wait to be looked at.
 pub(crate) const SIGNAL_INTERVAL: Duration = Duration::from_millis(50);
@@ -31,7 +33,7 @@ static CURRENT: Mutex<Option<&'static ProcessRuntime>> = Mutex::new(None);
 
 /// What this process has of tokio.
 pub(crate) struct ProcessRuntime {
-    process: u32,
+    process: Process,
     blocking: Runtime,
     /// Whether a thread drives `blocking` for good, since a call on it was interrupted.
     has_driver: AtomicBool,
@@ -43,12 +45,11 @@ impl ProcessRuntime {
     /// This process's, made where there is none.
     pub(crate) fn get() -> PyResult<&'static Self> {
         let mut current = CURRENT.lock().unwrap_or_else(PoisonError::into_inner);
-        let process = std::process::id();
-        if let Some(runtime) = current.filter(|runtime| runtime.process == process) {
+        if let Some(runtime) = current.filter(|runtime| runtime.process.is_current()) {
             return Ok(runtime);
         }
         let runtime: &'static Self = Box::leak(Box::new(Self {
-            process,
+            process: Process::current(),
             blocking: Builder::new_current_thread().enable_all().build().map_err(cannot_start)?,
             has_driver: AtomicBool::new(false),
             awaited: OnceLock::new(),
@@ -61,7 +62,7 @@ impl ProcessRuntime {
     /// This process's, where there is one.
     pub(crate) fn existing() -> Option<&'static Self> {
         let current = CURRENT.lock().unwrap_or_else(PoisonError::into_inner);
-        current.filter(|runtime| runtime.process == std::process::id())
+        current.filter(|runtime| runtime.process.is_current())
     }
 
     pub(crate) fn event_loops(&self) -> &EventLoops {
@@ -94,13 +95,30 @@ impl ProcessRuntime {
                 "a blocking call cannot be made from kazawallet's own thread",
             ));
         }
-        py.detach(|| self.blocking.block_on(self.notice_closed_connections()));
+        let mut noticed = false;
         loop {
-            let within = async { timeout(SIGNAL_INTERVAL, &mut future).await };
-            if let Ok(done) = py.detach(|| self.blocking.block_on(within)) {
+            let some_time = async {
+                let rest = async {
+                    if !noticed {
+                        self.notice_closed_connections().await;
+                        noticed = true;
+                    }
+                    (&mut future).await
+                };
+                timeout(SIGNAL_INTERVAL, rest).await
+            };
+            if let Ok(done) = py.detach(|| self.blocking.block_on(some_time)) {
                 return Ok(done);
             }
-            if let Err(raised) = py.check_signals() {
+            let signals = py.check_signals();
+            if !self.process.is_current() {
+                mem::forget(future);
+                signals?;
+                return Err(PyRuntimeError::new_err(
+                    "a signal handler forked during a call: the call goes on in the parent alone",
+                ));
+            }
+            if let Err(raised) = signals {
                 let _inside = self.blocking.enter();
                 drop(future);
                 self.drive_for_good()?;

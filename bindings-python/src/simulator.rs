@@ -17,6 +17,7 @@ use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 
 use crate::arguments::{amount_text, count, exact_amount, text, wrong_type};
+use crate::process::Process;
 use crate::results::{PaymentLink, decimal};
 use crate::runtime::SIGNAL_INTERVAL;
 
@@ -34,7 +35,7 @@ fn refused(error: impl fmt::Display) -> PyErr {
 /// A simulator of the native crate, as `kazawallet.testing` uses it.
 #[pyclass(frozen, module = "kazawallet._kazawallet")]
 pub(crate) struct RunningSimulator {
-    process: u32,
+    process: Process,
     running: Mutex<Option<Running>>,
     simulator: Arc<Simulator>,
 }
@@ -52,7 +53,7 @@ impl RunningSimulator {
         py: Python<'_>,
         future: impl Future<Output = Result<T, kazawallet_simulator::Error>> + Send + 'static,
     ) -> PyResult<T> {
-        if self.process != std::process::id() {
+        if !self.process.is_current() {
             return Err(refused("the simulator runs in the parent process, not in this one"));
         }
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
@@ -85,8 +86,10 @@ impl RunningSimulator {
         merchant_email: Option<&Bound<'_, PyAny>>,
         api_key: Option<&Bound<'_, PyAny>>,
         api_secret: Option<&Bound<'_, PyAny>>,
-        port: u16,
+        port: &Bound<'_, PyAny>,
     ) -> PyResult<Self> {
+        let port = count("port", port)?.and_then(|port| u16::try_from(port).ok());
+        let port = port.ok_or_else(|| refused("`port` must be from 0 to 65535"))?;
         let mut options = Simulator::builder().bind(([127, 0, 0, 1], port).into());
         if let Some(url) = webhook_url {
             options = options.webhook_url(text("webhook_url", url)?);
@@ -128,7 +131,7 @@ impl RunningSimulator {
         let started = py.detach(move || result.recv()).map_err(refused)?;
         let (handle, simulator) = started.map_err(refused)?;
         Ok(Self {
-            process: std::process::id(),
+            process: Process::current(),
             running: Mutex::new(Some(Running { handle, _until_dropped: until_dropped })),
             simulator: Arc::new(simulator),
         })
@@ -240,7 +243,7 @@ impl RunningSimulator {
 
     fn stop(&self, py: Python<'_>) -> PyResult<()> {
         let stopped = self.running.lock().unwrap_or_else(PoisonError::into_inner).is_none();
-        if stopped || self.process != std::process::id() {
+        if stopped || !self.process.is_current() {
             return Ok(());
         }
         let simulator = self.simulator.clone();
@@ -255,7 +258,7 @@ impl RunningSimulator {
 
 impl Drop for RunningSimulator {
     fn drop(&mut self) {
-        if self.process != std::process::id() {
+        if !self.process.is_current() {
             // It is the parent's, with its sockets.
             mem::forget(self.running.lock().unwrap_or_else(PoisonError::into_inner).take());
             mem::forget(self.simulator.clone());

@@ -1448,3 +1448,29 @@ def test_a_clients_repr_shows_no_key(kind: Any) -> None:
     text = f"{client!r} {client} {client.payment_links!r} {client._connection!r}"
     for private in (KEY, SECRET, EMAIL):
         assert private not in text
+
+
+class Shifting(int):
+    """An int of which the arithmetic is its own. What is read bit by bit would be another number."""
+
+    def __rshift__(self, other: int) -> int:
+        return 1
+
+    def __and__(self, other: int) -> int:
+        return 7
+
+    def __index__(self) -> int:
+        return 8
+
+
+@pytest.mark.parametrize("number", [10, 2**64 + 10, 10**30])
+def test_an_integer_with_arithmetic_of_its_own_is_sent_as_it_is(
+    kazawallet_simulator: Simulator, number: int
+) -> None:
+    with kazawallet_simulator.client() as client:
+        try:
+            client.payment_links.create(amount=Shifting(number), currency="USD")
+        except KazawalletError as refusal:
+            # The simulated merchant need not take as much; what was sent counts.
+            assert refusal.outcome == "rejected"
+    assert json.loads(kazawallet_simulator.requests[-1].body)["amount"] == str(number)

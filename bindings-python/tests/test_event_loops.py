@@ -273,3 +273,71 @@ def test_a_result_is_not_kept_alive(kazawallet_simulator: Simulator) -> None:
     task = asyncio.run(main())
     gc.collect()
     assert task() is None
+
+
+def test_nothing_of_a_closed_loop_is_kept() -> None:
+    """The answers come when the loop has stopped: nobody takes them any more."""
+    program = """
+        import asyncio, gc, logging, time, weakref
+        from kazawallet import AsyncClient
+
+        # That the tasks come to no end is what this is about.
+        logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+        client = AsyncClient()
+
+        def leave_a_call_behind():
+            loop = asyncio.new_event_loop()
+            task = loop.create_task(client.wallets.list())
+            loop.run_until_complete(asyncio.sleep(0.05))
+            loop.close()
+            return weakref.ref(loop)
+
+        loops = [leave_a_call_behind() for _ in range(10)]
+        end = time.monotonic() + 20
+        while any(loop() is not None for loop in loops) and time.monotonic() < end:
+            gc.collect()
+            time.sleep(0.01)
+        print([loop() for loop in loops].count(None))
+    """
+    with Simulator() as simulator:
+        simulator.fault("answer_late:40", times=5)
+        ended = run(program, provider=simulator)
+    assert (ended.status, ended.stdout) == (0, "10\n"), ended
+
+
+def test_loops_in_threads_while_the_collector_runs_finalizers() -> None:
+    """Before CPython 3.12 the collector runs wherever something is made, and what it finalizes may
+    let another thread run: whoever held a lock then would block the process for good."""
+    program = """
+        import asyncio, gc, os, threading, time
+        from kazawallet import AsyncClient
+
+        class Garbage:
+            def __init__(self):
+                self.me = self
+            def __del__(self):
+                time.sleep(0)
+
+        async def calls():
+            for _ in range(3):
+                Garbage()
+                await client.wallets.list()
+
+        def loops():
+            while time.monotonic() < end:
+                asyncio.run(calls())
+
+        client = AsyncClient()
+        gc.set_threshold(5)
+        end = time.monotonic() + 4
+        threads = [threading.Thread(target=loops) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        print("done")
+    """
+    with Simulator() as simulator:
+        ended = run(program, provider=simulator)
+    ended.check_is_clean()
+    assert ended.stdout == "done\n"

@@ -14,6 +14,8 @@ from observing_server import ObservingServer
 from programs import Program, ProviderAt, run
 from scripted_server import ScriptedServer
 
+from kazawallet.testing import Simulator
+
 # From CPython 3.12 on, a fork in a process with threads gives a warning.
 ANY_WARNING_IS_AN_ERROR = ("-W", "error")
 THREADS_ARE_EXPECTED = ("-W", "ignore::DeprecationWarning")
@@ -486,3 +488,33 @@ def processes_share_no_connection(server: ObservingServer) -> bool:
         if seen.path.startswith("/child/")
     }
     return len(pairs) == len({connection for connection, _ in pairs})
+
+
+def test_a_signal_handler_that_forks_in_the_middle_of_a_payout() -> None:
+    """Where both the parent and the child went on with it, it would be sent twice."""
+    program = """
+        import os, signal, sys
+        from kazawallet import Client, PaymentMethod
+
+        def fork(number, frame):
+            global child
+            child = os.fork()
+
+        signal.signal(signal.SIGALRM, fork)
+        client = Client(timeout=30)
+        signal.setitimer(signal.ITIMER_REAL, 0.3)
+        recipient = PaymentMethod.sy_cash(phone="0933123456")
+        try:
+            paid = client.withdrawals.create(amount="1", currency="USD", payment_method=recipient)
+        except RuntimeError:
+            os._exit(0 if child == 0 else 7)
+        if child == 0:
+            os._exit(8)
+        print(paid.status, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    """
+    with Simulator() as simulator:
+        simulator.fault("answer_late:1000")
+        ended = run(program, provider=simulator, options=THREADS_ARE_EXPECTED)
+        ended.check_is_clean()
+        assert ended.stdout == "approved 0\n"
+        assert len(simulator.requests) == 1

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from decimal import Decimal
 
 import pytest
@@ -398,3 +399,53 @@ def client_of(server: ObservingServer) -> AsyncClient:
         merchant_email=server.merchant_email,
         base_url=server.url,
     )
+
+
+def test_a_record_is_written_in_the_callers_context() -> None:
+    """A request's id, kept in a context variable, is on the record of the request's call."""
+    request_id: ContextVar[str] = ContextVar("request_id", default="-")
+    seen_ids: list[str] = []
+
+    class IdKeeper(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            seen_ids.append(request_id.get())
+
+    async def call(client: AsyncClient, name: str) -> None:
+        request_id.set(name)
+        await client.wallets.list()
+
+    async def calls(client: AsyncClient) -> None:
+        async with client:
+            await asyncio.gather(*(call(client, f"request-{n}") for n in range(5)))
+
+    with Simulator() as simulator, added(IdKeeper()):
+        asyncio.run(calls(simulator.async_client()))
+    assert sorted(seen_ids) == [f"request-{n}" for n in range(5)]
+
+
+def test_no_payout_that_was_sent_goes_without_a_record(records: list[logging.LogRecord]) -> None:
+    """However early its waiting is cancelled."""
+
+    async def cancelled_after(client: AsyncClient, turns: int) -> None:
+        task = asyncio.ensure_future(
+            client.withdrawals.create(amount="1", currency="USD", payment_method=RECIPIENT)
+        )
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+
+    async def payouts(client: AsyncClient) -> None:
+        for number in range(200):
+            await cancelled_after(client, 1 + number % 5)
+        # What still goes on is done before the last is answered.
+        await client.wallets.list()
+
+    with Simulator(balances={"USD": "1000"}) as simulator:
+        client = simulator.async_client()
+        asyncio.run(payouts(client))
+        sent = sum(
+            request.path.endswith("/createWithdrawalRequest") for request in simulator.requests
+        )
+    written = sum(seen(record)[0] == "/createWithdrawalRequest" for record in records)
+    assert written >= sent

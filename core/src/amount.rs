@@ -58,10 +58,16 @@ impl Amount {
         Ok(Self { text: text.into() })
     }
 
-    /// A balance. Besides plain digits a minus sign is read, and an exponent, because a service
-    /// written in JavaScript prints a very small number so (`1e-7`).
+    /// Reads a balance, as [`Wallet::amount`](crate::Wallet#structfield.amount) holds one. It may be
+    /// zero, and besides plain digits a minus sign is read, and an exponent, because a service written
+    /// in JavaScript prints a very small number so (`1e-7`). `None` for anything else.
+    ///
+    /// ```
+    /// let balance = kazawallet::Amount::from_balance("-1e-7").unwrap();
+    /// assert_eq!(balance.as_str(), "-0.0000001");
+    /// ```
     #[cfg(feature = "client")]
-    pub(crate) fn from_balance(text: &str) -> Option<Self> {
+    pub fn from_balance(text: &str) -> Option<Self> {
         let (sign, unsigned) = match text.strip_prefix('-') {
             Some(rest) => ("-", rest),
             None => ("", text),
