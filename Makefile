@@ -62,6 +62,7 @@ bench:
 	$(MORE_FILES); cargo test --locked --release --package kazawallet-tests --test concurrency \
 		five_hundred -- --nocapture --test-threads=1
 	@echo "== the Python package beside requests, httpx, aiohttp, pyreqwest and hand-written code"
+	python3 bindings-python/run_tests.py --build-only
 	python3 benchmarks/python/run.py
 
 fuzz:

@@ -1,6 +1,6 @@
 """Tests the Python package as its users get it: a built wheel, in a clean environment.
 
-    python3 bindings-python/run_tests.py [--wheel PATH] [--python 3.12] [pytest's own arguments]
+    python3 bindings-python/run_tests.py [--wheel PATH | --build-only] [--python 3.12] [pytest's own arguments]
 
 It builds the release wheel, looks at what is in it, finds every CPython from 3.10 up on this
 machine, installs the wheel into a fresh environment of each, and runs the tests there, away from
@@ -94,6 +94,8 @@ def main() -> int:
         interpreters = find_interpreters(options.python)
         pip = install_build_tools()
         wheels = options.wheel or build_wheels(interpreters)
+        if options.build_only:
+            return 0
         if not options.wheel:
             build_scripted_simulator()
         for wheel in wheels:
@@ -125,6 +127,11 @@ def _options() -> tuple[argparse.Namespace, list[str]]:
         action="append",
         metavar="PATH",
         help="test this wheel and build nothing (may be repeated)",
+    )
+    parser.add_argument(
+        "--build-only",
+        action="store_true",
+        help="build the release wheel into target/wheels, and stop",
     )
     parser.add_argument(
         "--python",

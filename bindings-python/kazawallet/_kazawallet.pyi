@@ -509,5 +509,8 @@ class RunningSimulator:
     def clear_faults(self) -> None: ...
     def stop(self) -> None: ...
 
+def _restored(kind: str, fields: tuple[Any, ...]) -> Any:
+    """Makes a result that was pickled."""
+
 def run_simulator(arguments: Sequence[str]) -> int:
     """Runs the simulator's program until it ends; returns the exit status."""

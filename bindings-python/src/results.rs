@@ -143,17 +143,17 @@ fn pickled<'py>(
 #[pyfunction]
 pub(crate) fn _restored<'py>(
     py: Python<'py>,
-    class: &str,
+    kind: &str,
     fields: &Bound<'py, PyTuple>,
 ) -> PyResult<Py<PyAny>> {
-    Ok(match class {
+    Ok(match kind {
         "PaymentLink" => Py::new(py, PaymentLink::restored(fields)?)?.into_any(),
         "Withdrawal" => Py::new(py, Withdrawal::restored(fields)?)?.into_any(),
         "Deposit" => Py::new(py, Deposit::restored(fields)?)?.into_any(),
         "Response" => Py::new(py, Response::restored(fields)?)?.into_any(),
         "Wallet" => Py::new(py, Wallet::restored(fields)?)?.into_any(),
         "WalletList" => Py::new(py, WalletList::restored(fields)?)?.into_any(),
-        _ => return Err(PyValueError::new_err(format!("no result is called {class}"))),
+        _ => return Err(PyValueError::new_err(format!("no result is called {kind}"))),
     })
 }
 

@@ -51,7 +51,7 @@ def test_results_that_differ_are_not_equal(results: list[Any]) -> None:
         assert all(result != other for other in results[:number])
 
 
-def pay_out(options: dict[str, str]) -> Withdrawal:
+def pay_out(options: dict[str, Any]) -> Withdrawal:
     with Client(**options) as client:
         return client.withdrawals.create(amount="1", currency="USD", payment_method=RECIPIENT)
 
