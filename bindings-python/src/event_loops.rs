@@ -72,7 +72,7 @@ impl EventLoops {
                 true
             }
             None => {
-                gone.push(reference.clone_ref(py));
+                gone.push((reference.clone_ref(py), queue.clone()));
                 false
             }
         });
@@ -208,7 +208,12 @@ impl Drop for ResolveEnded {
 
 impl Ended {
     fn resolve(self, py: Python<'_>) -> PyResult<()> {
-        self.log.write(py)?;
+        // What a signal handler raises meanwhile must not take the answer away.
+        let logged = self.log.write(py);
+        self.settle(py).and(logged)
+    }
+
+    fn settle(self, py: Python<'_>) -> PyResult<()> {
         let future = self.future.bind(py);
         if future.call_method0(intern!(py, "done"))?.is_truthy()? {
             return Ok(()); // It was cancelled.
