@@ -180,6 +180,8 @@ impl Exchange {
             duration_ms = field::Empty,
             outcome = field::Empty,
         );
+        // It is made from here on, also where its task has yet to begin and nobody waits any more.
+        watch.tries(1);
         Ok(Self { client, request, url, headers, timeout, span, watch })
     }
 
