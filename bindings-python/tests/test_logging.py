@@ -248,7 +248,7 @@ def test_nothing_personal_and_no_key_is_logged(records: list[logging.LogRecord])
         "note": "salary of May",
         "user_email": "user@customer.example",
         "ref": "order-of-mrs-haddad",
-        "redirect": "https://shop.example/thanks?visitor=4711",
+        "redirect": "https://shop.example/thanks?visitor=visitor-haddad",
         "field": "T-some-crypto-address",
         "card": "card-holder-haddad",
     }
@@ -258,7 +258,7 @@ def test_nothing_personal_and_no_key_is_logged(records: list[logging.LogRecord])
             simulator.api_key,
             simulator.api_secret,
             simulator.merchant_email,
-            "4711",
+            "visitor-haddad",
         ]
         haram = PaymentMethod.haram_under_3m(
             name=personal["name"], phone=personal["phone"], governorate=personal["governorate"]
