@@ -818,8 +818,8 @@ def test_options_are_keyword_only_and_known(kind: Any) -> None:
             for bad in (
                 "",
                 "/wallet",
-                "outdoor.kasroad.com",
-                "ftp://kasroad.com",
+                "pay.shop.example",
+                "ftp://shop.example",
                 "javascript:alert(1)",
                 "http://192.0.2.1/wallet",
                 "http://shop.example/wallet",

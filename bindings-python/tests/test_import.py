@@ -101,3 +101,17 @@ def test_the_resources_of_the_async_client_are_exported() -> None:
     """A program that names the type of `client.wallets` finds it."""
     for name in ("AsyncPaymentLinks", "AsyncWithdrawals", "AsyncWallets", "AsyncDeposits"):
         assert hasattr(kazawallet, name)
+
+
+def test_importing_leaves_the_gil_as_it_is() -> None:
+    """A module that needed it would switch it on, with a warning, on a free-threaded CPython."""
+    program = "import kazawallet, sys; print(getattr(sys, '_is_gil_enabled', lambda: True)())"
+    ended = subprocess.run(
+        [sys.executable, "-I", "-W", "error", "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    is_free_threaded = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
+    assert (ended.stdout.strip(), ended.stderr) == (str(not is_free_threaded), "")
