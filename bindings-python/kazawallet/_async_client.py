@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ._client import _body
-from ._kazawallet import Connection
+from ._connected import ConnectedClient, Resource
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from ._kazawallet import (
         Call,
+        Connection,
         Deposit,
         PaymentLink,
         PaymentMethod,
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     _T = TypeVar("_T")
 
 
-class AsyncClient:
+class AsyncClient(ConnectedClient):
     """A merchant's connection to the Kazawallet API, for asyncio.
 
     The same options, calls, results and errors as `Client`; each call is awaited. One client can be
@@ -50,14 +51,7 @@ class AsyncClient:
     True
     """
 
-    __slots__ = (
-        "__weakref__",
-        "_connection",
-        "deposits",
-        "payment_links",
-        "wallets",
-        "withdrawals",
-    )
+    __slots__ = ("deposits", "payment_links", "wallets", "withdrawals")
 
     payment_links: AsyncPaymentLinks
     """Payment links: what a customer pays through."""
@@ -68,36 +62,11 @@ class AsyncClient:
     deposits: AsyncDeposits
     """Deposits into a user's wallet."""
 
-    def __init__(
-        self,
-        *,
-        api_key: str | None = None,
-        api_secret: str | None = None,
-        merchant_email: str | None = None,
-        base_url: str | None = None,
-        timeout: float | None = None,
-        connect_timeout: float | None = None,
-        max_retries: int | None = None,
-        proxy: str | None = None,
-        root_certificates: str | bytes | None = None,
-        app_name: str | None = None,
-    ) -> None:
-        self._connection = Connection(
-            api_key,
-            api_secret,
-            merchant_email,
-            base_url,
-            timeout,
-            connect_timeout,
-            max_retries,
-            proxy,
-            root_certificates,
-            app_name,
-        )
-        self.payment_links = AsyncPaymentLinks(self._connection)
-        self.withdrawals = AsyncWithdrawals(self._connection)
-        self.wallets = AsyncWallets(self._connection)
-        self.deposits = AsyncDeposits(self._connection)
+    def _attach(self, connection: Connection) -> None:
+        self.payment_links = AsyncPaymentLinks(connection)
+        self.withdrawals = AsyncWithdrawals(connection)
+        self.wallets = AsyncWallets(connection)
+        self.deposits = AsyncDeposits(connection)
 
     async def request(
         self, method: str, path: str, *, json: Any = None, timeout: float | None = None
@@ -122,13 +91,10 @@ class AsyncClient:
         await self.aclose()
 
 
-class AsyncPaymentLinks:
+class AsyncPaymentLinks(Resource):
     """Payment links: what a customer pays through. Reached as `client.payment_links`."""
 
-    __slots__ = ("_connection",)
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    __slots__ = ()
 
     async def create(
         self,
@@ -146,13 +112,10 @@ class AsyncPaymentLinks:
         )
 
 
-class AsyncWithdrawals:
+class AsyncWithdrawals(Resource):
     """Withdrawals: paying out of the merchant's wallet. Reached as `client.withdrawals`."""
 
-    __slots__ = ("_connection",)
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    __slots__ = ()
 
     async def create(
         self,
@@ -175,13 +138,10 @@ class AsyncWithdrawals:
         )
 
 
-class AsyncWallets:
+class AsyncWallets(Resource):
     """The merchant's balances. Reached as `client.wallets`."""
 
-    __slots__ = ("_connection",)
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    __slots__ = ()
 
     async def list(self, *, timeout: float | None = None) -> WalletList:
         """Lists the merchant's wallets, one a currency. Result and errors are those of
@@ -189,13 +149,10 @@ class AsyncWallets:
         return await _answer(self._connection.list_wallets(timeout))
 
 
-class AsyncDeposits:
+class AsyncDeposits(Resource):
     """Deposits into a user's wallet. Reached as `client.deposits`."""
 
-    __slots__ = ("_connection",)
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    __slots__ = ()
 
     async def create(
         self,

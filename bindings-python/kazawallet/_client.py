@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from ._connected import ConnectedClient, Resource
 from ._errors import ValidationError
-from ._kazawallet import Connection
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from ._kazawallet import (
+        Connection,
         Deposit,
         PaymentLink,
         PaymentMethod,
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     )
 
 
-class Client:
+class Client(ConnectedClient):
     """A merchant's connection to the Kazawallet API.
 
     Make one and keep it: it is safe to share between threads, works on in a forked child, and keeps
@@ -70,14 +71,7 @@ class Client:
     True
     """
 
-    __slots__ = (
-        "__weakref__",
-        "_connection",
-        "deposits",
-        "payment_links",
-        "wallets",
-        "withdrawals",
-    )
+    __slots__ = ("deposits", "payment_links", "wallets", "withdrawals")
 
     payment_links: PaymentLinks
     """Payment links: what a customer pays through."""
@@ -88,36 +82,11 @@ class Client:
     deposits: Deposits
     """Deposits into a user's wallet."""
 
-    def __init__(
-        self,
-        *,
-        api_key: str | None = None,
-        api_secret: str | None = None,
-        merchant_email: str | None = None,
-        base_url: str | None = None,
-        timeout: float | None = None,
-        connect_timeout: float | None = None,
-        max_retries: int | None = None,
-        proxy: str | None = None,
-        root_certificates: str | bytes | None = None,
-        app_name: str | None = None,
-    ) -> None:
-        self._connection = Connection(
-            api_key,
-            api_secret,
-            merchant_email,
-            base_url,
-            timeout,
-            connect_timeout,
-            max_retries,
-            proxy,
-            root_certificates,
-            app_name,
-        )
-        self.payment_links = PaymentLinks(self._connection)
-        self.withdrawals = Withdrawals(self._connection)
-        self.wallets = Wallets(self._connection)
-        self.deposits = Deposits(self._connection)
+    def _attach(self, connection: Connection) -> None:
+        self.payment_links = PaymentLinks(connection)
+        self.withdrawals = Withdrawals(connection)
+        self.wallets = Wallets(connection)
+        self.deposits = Deposits(connection)
 
     def request(
         self, method: str, path: str, *, json: Any = None, timeout: float | None = None
@@ -165,13 +134,10 @@ class Client:
         self.close()
 
 
-class PaymentLinks:
+class PaymentLinks(Resource):
     """Payment links: what a customer pays through. Reached as `client.payment_links`."""
 
-    __slots__ = ("_connection",)
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    __slots__ = ()
 
     def create(
         self,
@@ -216,13 +182,10 @@ class PaymentLinks:
         ).wait()
 
 
-class Withdrawals:
+class Withdrawals(Resource):
     """Withdrawals: paying out of the merchant's wallet. Reached as `client.withdrawals`."""
 
-    __slots__ = ("_connection",)
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    __slots__ = ()
 
     def create(
         self,
@@ -272,13 +235,10 @@ class Withdrawals:
         ).wait()
 
 
-class Wallets:
+class Wallets(Resource):
     """The merchant's balances. Reached as `client.wallets`."""
 
-    __slots__ = ("_connection",)
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    __slots__ = ()
 
     def list(self, *, timeout: float | None = None) -> WalletList:
         """Lists the merchant's wallets, one a currency. Needs the API secret and merchant email.
@@ -304,13 +264,10 @@ class Wallets:
         return self._connection.list_wallets(timeout).wait()
 
 
-class Deposits:
+class Deposits(Resource):
     """Deposits into a user's wallet. Reached as `client.deposits`."""
 
-    __slots__ = ("_connection",)
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    __slots__ = ()
 
     def create(
         self,
