@@ -3,10 +3,13 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
+
+use crate::departure::Departure;
+use crate::error::{Error, ErrorKind};
 
 /// How far a call has come: what a log line or a metric says of it. No key and no person's data is in
 /// it. [`Call::watch`](crate::Call::watch) gives one.
@@ -28,16 +31,27 @@ struct Watched {
     attempts: AtomicU32,
     status: AtomicU16,
     end: OnceLock<(Duration, &'static str)>,
+    moves_money: bool,
+    progress: Mutex<Progress>,
+}
+
+#[derive(Default)]
+struct Progress {
+    /// Of the try that runs, or else of the one that is next.
+    departure: Departure,
+    abandoned: bool,
 }
 
 impl CallWatch {
-    pub(crate) fn new(endpoint: Cow<'static, str>) -> Self {
+    pub(crate) fn new(endpoint: Cow<'static, str>, moves_money: bool) -> Self {
         Self(Arc::new(Watched {
             endpoint,
             start: OnceLock::new(),
             attempts: AtomicU32::new(0),
             status: AtomicU16::new(0),
             end: OnceLock::new(),
+            moves_money,
+            progress: Mutex::default(),
         }))
     }
 
@@ -67,6 +81,37 @@ impl CallWatch {
     /// before its end.
     pub fn outcome(&self) -> Option<&'static str> {
         self.0.end.get().map(|(_, outcome)| *outcome)
+    }
+
+    /// Gives the call up, for a caller who no longer waits for it and will drop its future.
+    ///
+    /// Where nothing of it has left this machine, nothing ever will.
+    ///
+    /// # Errors
+    /// [`OutcomeUnknown`](ErrorKind::OutcomeUnknown), for a call that moves money and that may have
+    /// left: it runs to its end, and this is what the caller must be told.
+    pub fn abandon(&self) -> Result<(), Error> {
+        let mut progress = self.progress();
+        if progress.departure.happened() && self.0.moves_money {
+            let said = "the caller stopped waiting for the answer";
+            return Err(Error::new(ErrorKind::Connection, said).into_outcome_unknown());
+        }
+        progress.abandoned = true;
+        Ok(())
+    }
+
+    /// What the next try is observed by; `None` where the call was given up.
+    pub(crate) fn next_departure(&self) -> Option<Departure> {
+        let mut progress = self.progress();
+        if progress.abandoned {
+            return None;
+        }
+        progress.departure = Departure::default();
+        Some(progress.departure.clone())
+    }
+
+    fn progress(&self) -> MutexGuard<'_, Progress> {
+        self.0.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn begins(&self, at: Instant) {

@@ -255,12 +255,15 @@ impl ClientBuilder {
     /// `KAZAWALLET_MERCHANT_EMAIL`, `KAZAWALLET_BASE_URL`, and `KAZAWALLET_API_SECRET` where the
     /// key came from the environment too, since they belong together. A variable that is empty
     /// counts as not set.
-    pub fn env_defaults(mut self) -> Self {
+    pub fn env_defaults(self) -> Self {
         // What is not Unicode is refused later, by name, where it would else be overlooked.
-        let variable = |name| {
-            let value = std::env::var_os(name)?.to_string_lossy().into_owned();
-            (!value.is_empty()).then_some(value)
-        };
+        self.env_defaults_from(|name| Some(std::env::var_os(name)?.to_string_lossy().into_owned()))
+    }
+
+    /// As [`env_defaults`](Self::env_defaults), with the variables looked up by a function: for an
+    /// environment that is not the process's own, such as a worker thread's in Node.js.
+    pub fn env_defaults_from(mut self, lookup: impl Fn(&str) -> Option<String>) -> Self {
+        let variable = |name| lookup(name).filter(|value| !value.is_empty());
         if self.api_key.is_none() {
             self.api_key = variable("KAZAWALLET_API_KEY").map(ApiKey::from);
             self.api_secret =

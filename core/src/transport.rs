@@ -91,8 +91,12 @@ pub struct Call<T> {
 
 impl<T> Call<T> {
     pub(crate) fn new(client: &Client, request: Result<Request, Error>, read: Reader<T>) -> Self {
-        let endpoint = request.as_ref().map(|request| request.endpoint.clone()).unwrap_or_default();
-        let watch = CallWatch::new(endpoint);
+        let watch = match &request {
+            Ok(request) => {
+                CallWatch::new(request.endpoint.clone(), request.policy == Policy::Payout)
+            }
+            Err(_) => CallWatch::new(Cow::default(), false),
+        };
         Self { client: client.clone(), request, read, timeout: None, watch }
     }
 
@@ -204,10 +208,15 @@ impl Exchange {
         let mut attempt: u32 = 1;
         // An earlier try may have been carried out although the last one never left.
         let mut may_have_happened = false;
+        let mut departure = self.watch.next_departure();
         loop {
+            let Some(left) = departure else {
+                let error = given_up();
+                return Err(if may_have_happened { error.after_an_earlier_try() } else { error });
+            };
             self.watch.tries(attempt);
             self.span.record("attempt", attempt);
-            let mut failure = match self.try_once(attempt, deadline, read).await {
+            let mut failure = match self.try_once(attempt, deadline, &left, read).await {
                 Ok(value) => return Ok(value),
                 Err(failure) => failure,
             };
@@ -224,7 +233,11 @@ impl Exchange {
             if !again {
                 return Err(failure.error);
             }
-            tokio::time::sleep(pause).await;
+            // From here on, too, nothing of the next try has left.
+            departure = self.watch.next_departure();
+            if departure.is_some() {
+                tokio::time::sleep(pause).await;
+            }
             attempt += 1;
         }
     }
@@ -233,10 +246,10 @@ impl Exchange {
         &self,
         attempt: u32,
         deadline: Instant,
+        left: &Departure,
         read: Reader<T>,
     ) -> Result<T, Failure> {
-        let left = Departure::default();
-        let result = tokio::time::timeout_at(deadline, self.answer(attempt, &left)).await;
+        let result = tokio::time::timeout_at(deadline, self.answer(attempt, left)).await;
         let mut failure = match result {
             Ok(Ok(response)) => {
                 self.watch.is_answered(response.status());
@@ -247,7 +260,7 @@ impl Exchange {
                 }
             }
             Ok(Err(failure)) => failure,
-            Err(_) => timed_out(&left, self.timeout),
+            Err(_) => timed_out(left, self.timeout),
         };
         if self.request.policy == Policy::Payout
             && (failure.error.outcome() == Some(Outcome::Unknown)
@@ -326,6 +339,11 @@ impl Exchange {
                 .collect(),
         }
     }
+}
+
+fn given_up() -> Error {
+    Error::new(ErrorKind::Connection, "the call was given up, and nothing was sent")
+        .with_outcome(Outcome::NotSent)
 }
 
 fn headers(client: &Client, request: &Request) -> Result<HeaderMap, Error> {

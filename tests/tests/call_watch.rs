@@ -2,10 +2,16 @@
 
 #![allow(clippy::unwrap_used)]
 
+use std::future::IntoFuture;
 use std::time::Duration;
 
-use kazawallet::{CreatePaymentLink, ErrorKind};
+use kazawallet::{
+    Call, Client, CreatePaymentLink, CreateWithdrawal, ErrorKind, Outcome, PaymentMethod,
+    Withdrawal,
+};
+use kazawallet_simulator::scripted::{Script, ScriptedServer};
 use kazawallet_simulator::{Fault, Simulator};
+use serde_json::json;
 
 #[tokio::test]
 async fn it_counts_the_tries_and_tells_how_the_call_ended() {
@@ -48,4 +54,72 @@ async fn a_call_that_was_refused_or_dropped_has_no_end() {
     let watch = call.watch();
     tokio::time::timeout(Duration::from_millis(50), call).await.unwrap_err();
     assert_eq!((watch.attempts(), watch.outcome()), (1, None));
+}
+
+fn payout(client: &Client) -> Call<Withdrawal> {
+    let method = PaymentMethod::custom("118", Vec::<(String, String)>::new());
+    client.withdrawals().create(CreateWithdrawal::new("5".parse().unwrap(), "USD", method))
+}
+
+#[tokio::test]
+async fn a_call_that_is_given_up_before_it_left_never_leaves() {
+    let sim = Simulator::start().await.unwrap();
+    let client = sim.client();
+    let call = payout(&client);
+    call.watch().abandon().unwrap();
+    assert_eq!(call.await.unwrap_err().outcome(), Some(Outcome::NotSent));
+    assert!(sim.requests().is_empty());
+}
+
+#[tokio::test]
+async fn a_payout_that_is_given_up_between_two_tries_is_not_tried_again() {
+    let retry = json!({ "do": "respond", "status": 429, "headers": { "retry-after": "1" } });
+    let script = Script::from_value(json!({ "steps": [retry] })).unwrap();
+    let server = ScriptedServer::start(script).await.unwrap();
+    let client = Client::builder("sim_key")
+        .api_secret("sim_secret")
+        .merchant_email("merchant@example.com")
+        .base_url(server.url())
+        .build()
+        .unwrap();
+    let call = payout(&client);
+    let watch = call.watch();
+    let call = tokio::spawn(call.into_future());
+    while watch.status().is_none() || watch.abandon().is_err() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(call.await.unwrap().unwrap_err().outcome(), Some(Outcome::NotSent));
+    assert_eq!(server.finish().await.requests.len(), 1);
+}
+
+#[tokio::test]
+async fn a_payout_that_is_given_up_after_it_left_runs_to_its_end() {
+    let sim = Simulator::start().await.unwrap();
+    let client = sim.client();
+    sim.fault(Fault::AnswerLate(Duration::from_millis(500))).unwrap();
+    let call = payout(&client);
+    let watch = call.watch();
+    let call = tokio::spawn(call.into_future());
+    while sim.requests().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let told = watch.abandon().unwrap_err();
+    assert_eq!((told.kind(), told.outcome()), (ErrorKind::OutcomeUnknown, Some(Outcome::Unknown)));
+    call.await.unwrap().unwrap();
+    assert_eq!(watch.outcome(), Some("ok"));
+}
+
+#[tokio::test]
+async fn a_call_that_moves_no_money_can_always_be_given_up() {
+    let sim = Simulator::start().await.unwrap();
+    let client = sim.client();
+    sim.fault(Fault::AnswerLate(Duration::from_secs(60))).unwrap();
+    let call = client.wallets().list();
+    let watch = call.watch();
+    let call = tokio::spawn(call.into_future());
+    while sim.requests().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    watch.abandon().unwrap();
+    call.abort();
 }
