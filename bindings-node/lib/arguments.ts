@@ -1,0 +1,174 @@
+// Arguments as JavaScript gives them. What has the wrong type is a `TypeError` that shows what to
+// write; everything else is for the core to judge.
+
+import { ConfigurationError, ValidationError } from './errors.js';
+
+/** Exact money, on the way in: text such as `'10.50'`, a `bigint`, or a safe integer. */
+export type AmountLike = string | bigint | number;
+
+/** How one call is made. */
+export interface CallOptions {
+  /** Milliseconds for this call, all tries included, in place of the client's. */
+  timeout?: number | null | undefined;
+  /**
+   * Ends the waiting. The request is dropped, and the promise is rejected with the signal's reason.
+   *
+   * A payout that may have left is not stopped half-way: the promise is rejected with an
+   * `OutcomeUnknownError`, and the payout runs to its end.
+   */
+  signal?: AbortSignal | null | undefined;
+}
+
+/** The options of a call, by their names. */
+export type Given = Readonly<Record<string, unknown>>;
+
+/** Holds an object of options to the names that are known. */
+export function options(owner: string, given: unknown, known: readonly string[]): Given {
+  if (given === undefined) {
+    return {};
+  }
+  if (!isObject(given)) {
+    throw new TypeError(
+      `${owner} takes one object of options (${known.join(', ')}), not ${typeName(given)}`,
+    );
+  }
+  const unknown = Object.keys(given).filter((name) => !known.includes(name));
+  if (unknown.length > 0) {
+    const named = unknown.map((name) => `\`${name}\``).join(', ');
+    throw new TypeError(
+      known.length > 0
+        ? `${owner} has no option ${named}: it has ${known.join(', ')}`
+        : `${owner} has no option ${named}: it has none`,
+    );
+  }
+  return given;
+}
+
+/** An object of options or fields: no array, no Map, no Promise that somebody forgot to await. */
+export function isObject(value: unknown): value is Given {
+  const tag = Object.prototype.toString.call(value);
+  return tag === '[object Object]' || tag === '[object Module]';
+}
+
+/** A call's argument that is text. */
+export function text(name: string, value: unknown): string {
+  return wellFormed(name, value, ValidationError);
+}
+
+export function optionalText(name: string, value: unknown): string | undefined {
+  return isAbsent(value) ? undefined : text(name, value);
+}
+
+/** An option of a client or a webhook that is text. */
+export function optionText(name: string, value: unknown): string {
+  return wellFormed(name, value, ConfigurationError);
+}
+
+export function optionalOptionText(name: string, value: unknown): string | undefined {
+  return isAbsent(value) ? undefined : optionText(name, value);
+}
+
+function wellFormed(
+  name: string,
+  value: unknown,
+  Refusal: typeof ValidationError | typeof ConfigurationError,
+): string {
+  if (typeof value !== 'string') {
+    throw wrongType(name, 'a string', value);
+  }
+  if (!value.isWellFormed()) {
+    throw new Refusal(
+      `\`${name}\` was refused: it holds half a character (a lone surrogate)`,
+      Refusal === ValidationError ? { field: name } : {},
+    );
+  }
+  return value;
+}
+
+/** The text of an amount, which the core has yet to judge. */
+export function amountText(name: string, value: unknown): string {
+  switch (typeof value) {
+    case 'string':
+      return value;
+    case 'bigint':
+      return value.toString();
+    case 'number':
+      if (Number.isSafeInteger(value)) {
+        return value.toString();
+      }
+      throw wrongAmount(
+        name,
+        `the number ${value}`,
+        /^\d+\.\d+$/.test(`${value}`) ? value : '10.50',
+      );
+    default:
+      throw wrongAmount(name, typeName(value), '10.50');
+  }
+}
+
+function wrongAmount(name: string, given: string, shown: number | string): TypeError {
+  return new TypeError(
+    `\`${name}\` must be exact: text such as "${shown}", a bigint or a safe integer, not ${given}`,
+  );
+}
+
+/** Milliseconds. What is not longer than zero is zero, which the core refuses. */
+export function milliseconds(name: string, value: unknown): number | undefined {
+  if (isAbsent(value)) {
+    return undefined;
+  }
+  if (typeof value !== 'number' || Number.isNaN(value)) {
+    throw wrongType(name, 'a number of milliseconds', value);
+  }
+  return Math.max(value, 0);
+}
+
+/** A whole number that is not negative. */
+export function count(name: string, value: unknown): number | undefined {
+  if (isAbsent(value)) {
+    return undefined;
+  }
+  if (typeof value !== 'number' || !Number.isInteger(value)) {
+    throw wrongType(name, 'a whole number', value);
+  }
+  if (value < 0) {
+    throw new ConfigurationError(`\`${name}\` must not be negative`);
+  }
+  return Math.min(value, 0xffff_ffff);
+}
+
+export function signalOf(value: unknown): AbortSignal | undefined {
+  if (isAbsent(value)) {
+    return undefined;
+  }
+  // Not `instanceof`: test runners give each test file globals of its own.
+  const signal = value as Partial<AbortSignal>;
+  if (
+    typeof signal.aborted !== 'boolean' ||
+    typeof signal.addEventListener !== 'function' ||
+    typeof signal.removeEventListener !== 'function'
+  ) {
+    throw wrongType('signal', 'an AbortSignal', value);
+  }
+  return signal as AbortSignal;
+}
+
+export function isAbsent(value: unknown): value is undefined | null {
+  return value === undefined || value === null;
+}
+
+export function wrongType(name: string, expected: string, value: unknown): TypeError {
+  return new TypeError(`\`${name}\` must be ${expected}, not ${typeName(value)}`);
+}
+
+/** What a value is, without showing it. */
+export function typeName(value: unknown): string {
+  if (value === null || value === undefined) {
+    return `${value}`;
+  }
+  if (typeof value !== 'object') {
+    return `a ${typeof value}`;
+  }
+  const { name } = (value.constructor ?? {}) as { name?: unknown };
+  return typeof name === 'string' && name !== 'Object' && name !== '' ? name : 'an object';
+}

@@ -1,0 +1,52 @@
+#!/usr/bin/env node
+// `npx kazawallet`: what the package offers from a terminal.
+
+const USAGE = `\
+usage: npx kazawallet COMMAND
+
+  simulator           start a stand-in for the provider on this machine, until Ctrl-C
+  simulator trigger   send one signed webhook delivery to a URL
+  version             show the version
+
+\`npx kazawallet simulator --help\` tells the options. kazawallet is an SDK for the Kazawallet
+payment API, and not the provider's own product.
+`;
+
+async function main([command, ...rest]: string[]): Promise<number> {
+  switch (command) {
+    case 'simulator': {
+      // Not before: `version` and `help` work where the native part is missing.
+      const { ended } = require('./calls.js') as typeof import('./calls.js');
+      const { native } = require('./native.js') as typeof import('./native.js');
+      const { exitStatus } = await ended(({ calls, id }) =>
+        native.runSimulator(calls, id, ['npx kazawallet simulator', ...rest]),
+      );
+      return exitStatus ?? 1;
+    }
+    case 'version':
+    case '--version': {
+      const { version } = require('../package.json') as { version: string };
+      process.stdout.write(`${version}\n`);
+      return 0;
+    }
+    case undefined:
+    case 'help':
+    case '--help':
+    case '-h':
+      process.stdout.write(USAGE);
+      return 0;
+    default:
+      process.stderr.write(`unknown command: ${command}\n\n${USAGE}`);
+      return 2;
+  }
+}
+
+main(process.argv.slice(2)).then(
+  (status) => {
+    process.exitCode = status;
+  },
+  (error: unknown) => {
+    process.stderr.write(`${error instanceof Error ? error.message : error}\n`);
+    process.exitCode = 1;
+  },
+);

@@ -1,0 +1,62 @@
+/**
+ * The SDK for the Kazawallet payment API. It is not the provider's own product.
+ *
+ * @packageDocumentation
+ */
+
+// First: where it cannot be loaded, its own error is the one to be seen.
+import './native.js';
+
+export type { AmountLike, CallOptions } from './arguments.js';
+export type { CallMessage } from './calls.js';
+export {
+  Client,
+  type ClientOptions,
+  type CreateDepositOptions,
+  type CreatePaymentLinkOptions,
+  type CreateWithdrawalOptions,
+  type Deposits,
+  type HttpMethod,
+  type PaymentLinks,
+  type RequestOptions,
+  type Wallets,
+  type Withdrawals,
+} from './client.js';
+export {
+  AccountBlockedError,
+  APIConnectionError,
+  APIError,
+  APITimeoutError,
+  AuthenticationError,
+  ConfigurationError,
+  type ErrorAttributes,
+  type ErrorCode,
+  KazawalletError,
+  NotFoundError,
+  OrderMismatchError,
+  OutcomeUnknownError,
+  PermissionDeniedError,
+  RateLimitError,
+  ServerError,
+  SignatureVerificationError,
+  UnexpectedResponseError,
+  ValidationError,
+  WebhookError,
+  WebhookPayloadError,
+} from './errors.js';
+export type { Outcome } from './outcome.js';
+export {
+  type CustomMethod,
+  type HaramRecipient,
+  PaymentMethod,
+  type SyCashRecipient,
+} from './payment-method.js';
+export { Deposit, PaymentLink, Response, type Wallet, WalletList, Withdrawal } from './results.js';
+export {
+  type Order,
+  PaymentEvent,
+  type SignedFields,
+  type Status,
+  Webhook,
+  type WebhookOptions,
+} from './webhook.js';

@@ -1,0 +1,297 @@
+// Made by napi build.
+
+/** The core's webhook, behind an external. */
+export type Webhook = { readonly of: 'core' };
+
+/** The calls of one JavaScript thread. */
+export declare class Calls {
+  /** `wake` is called when something has ended. */
+  constructor(wake: () => void)
+  /** What has ended since the last time. */
+  take(): Array<Ended>
+  /** Gives a call up; `null` where it has ended already. */
+  abandon(id: number): Abandoned | null
+  /** Whether the thread's loop must go on, since somebody waits. */
+  keepAlive(alive: boolean): void
+}
+
+/** A client of the core. */
+export declare class Connection {
+  /** Starts the call; what is given back was refused at once. */
+  createPaymentLink(calls: Calls, id: number, recorded: boolean, timeout: number | undefined | null, amount: string, currency: string, reference?: string | undefined | null, redirectUrl?: string | undefined | null): CoreError | null
+  /** Starts the call; what is given back was refused at once. */
+  createWithdrawal(calls: Calls, id: number, recorded: boolean, timeout: number | undefined | null, amount: string, currency: string, paymentMethod: PaymentMethod, note?: string | undefined | null): CoreError | null
+  /** Starts the call; what is given back was refused at once. */
+  listWallets(calls: Calls, id: number, recorded: boolean, timeout?: number | undefined | null): CoreError | null
+  /** Starts the call; what is given back was refused at once. */
+  createDeposit(calls: Calls, id: number, recorded: boolean, timeout: number | undefined | null, amount: string, currency: string, userEmail: string, paymentMethod: PaymentMethod, note?: string | undefined | null): CoreError | null
+  /** Starts the call; what is given back was refused at once. */
+  request(calls: Calls, id: number, recorded: boolean, timeout: number | undefined | null, method: string, path: string, json?: string | undefined | null): CoreError | null
+  /** Lets the connections go. Calls that run come to their end. */
+  close(): void
+}
+
+/** How a payout reaches its recipient. */
+export declare class PaymentMethod {
+  /** Haram, up to a limit. */
+  static haramUnder3m(name: string, phone: string, governorate: string): PaymentMethod
+  /** Haram, above that limit. */
+  static haramOver3m(name: string, phone: string, governorate: string): PaymentMethod
+  /** SY Cash. */
+  static syCash(phone: string): PaymentMethod
+  /** Any other, with pairs of names and values, one behind the other. */
+  static custom(id: string, fields: Array<string>): PaymentMethod
+}
+
+/** A simulator of the native crate, as `kazawallet/testing` uses it. */
+export declare class RunningSimulator {
+  /** The base URL for a client. */
+  get url(): string
+  /** The API key. */
+  get apiKey(): string
+  /** The API secret. */
+  get apiSecret(): string
+  /** The merchant's email. */
+  get merchantEmail(): string
+  /** The page for a browser. */
+  get dashboardUrl(): string
+  /** Where deliveries go. */
+  webhookUrl(): string | null
+  /** Sets where deliveries go; text says why not. */
+  setWebhookUrl(url?: string | undefined | null): string | null
+  /** The deliveries so far. */
+  deliveries(): Array<Delivery>
+  /** The requests so far. */
+  requests(): Array<RecordedRequest>
+  /** Pays a link. */
+  pay(calls: Calls, id: number, link: string): CoreError | null
+  /** Lets a link time out. */
+  timeOut(calls: Calls, id: number, link: string): CoreError | null
+  /** Sends one delivery. */
+  trigger(calls: Calls, id: number, url: string, amount: string, currency: string, status: string, reference?: string | undefined | null, orderId?: string | undefined | null): CoreError | null
+  /** The merchant's balance. */
+  balance(currency: string): string
+  /** Misbehaves so many times, or until it is told to stop; text says why not. */
+  fault(fault: string, times?: number | undefined | null): string | null
+  /** Behaves again. */
+  clearFaults(): void
+  /** Stops it. */
+  stop(calls: Calls, id: number): CoreError | null
+}
+
+/** What is to be told of a call that was given up. */
+export interface Abandoned {
+  /** It goes on, and this is what the caller must know. */
+  error?: CoreError
+  /** What there is to say of the call to logs and metrics. */
+  record?: CallRecord
+}
+
+/** A provider's answer, and what was read from it: which of the fields there are depends on the call. */
+export interface Answer {
+  /** The HTTP status. */
+  httpStatus: number
+  /** The request's id. */
+  requestId?: string
+  /** The body, as text where it is UTF-8. */
+  body: string | Uint8Array
+  /** A link's URL. */
+  url?: string
+  /** A link's id. */
+  id?: string
+  /** A withdrawal's or a deposit's status. */
+  status?: string
+  /** A withdrawal's or a deposit's message. */
+  message?: string
+  /** A deposit's id. */
+  transactionId?: string
+  /** A deposit's note. */
+  note?: string
+  /** The balances. */
+  wallets?: Array<Wallet>
+}
+
+/** What there is to say of a call to logs and metrics. */
+export interface CallRecord {
+  /** The endpoint's path. */
+  endpoint: string
+  /** The HTTP status of the last answer. */
+  status?: number
+  /** Milliseconds. */
+  duration: number
+  /** How many tries were begun. */
+  attempts: number
+  /** `ok`, `not_sent`, `rejected`, `unknown` or `cancelled`. */
+  outcome: string
+}
+
+/** Makes a client. `environment` holds the variables that count. */
+export declare function connect(options: ConnectionOptions, environment: Record<string, string>): Connection | CoreError
+
+/** The client's options. */
+export interface ConnectionOptions {
+  /** The API key. */
+  apiKey?: string
+  /** The API secret. */
+  apiSecret?: string
+  /** The merchant's email. */
+  merchantEmail?: string
+  /** Another address than the provider's. */
+  baseUrl?: string
+  /** Milliseconds. */
+  timeout?: number
+  /** Milliseconds. */
+  connectTimeout?: number
+  /** Tries after the first. */
+  maxRetries?: number
+  /** A proxy's URL. */
+  proxy?: string
+  /** PEM. */
+  rootCertificates?: Uint8Array
+  /** The application's name. */
+  appName?: string
+}
+
+/** An error of the core. */
+export interface CoreError {
+  /** The stable code of its class. */
+  code: string
+  /** What was wrong, what was expected, what to do. */
+  message: string
+  /** `not_sent`, `rejected` or `unknown`. */
+  outcome?: string
+  /** The HTTP status. */
+  status?: number
+  /** The provider's own key. */
+  key?: string
+  /** The provider's details, as JSON text. */
+  details?: string
+  /** Milliseconds. */
+  retryAfter?: number
+  /** The request's id. */
+  requestId?: string
+  /** The answer's beginning. */
+  body?: string
+  /** The argument, or the webhook's field. */
+  field?: string
+  /** What the order says. */
+  expected?: string
+  /** What the delivery says. */
+  actual?: string
+  /** What the system said. */
+  cause?: SystemError
+}
+
+/** One webhook delivery. */
+export interface Delivery {
+  /** The link's id. */
+  orderId: string
+  /** Where it went. */
+  url?: string
+  /** JSON or form fields. */
+  contentType: string
+  /** The body. */
+  body: string
+  /** The fault that changed it. */
+  fault?: string
+  /** How it ended, in words. */
+  outcome: string
+  /** The status that the receiver answered. */
+  answered?: number
+}
+
+/** What a call has come to: one of these, and the record where one was asked for. */
+export interface Ended {
+  /** The call's number. */
+  id: number
+  /** The provider's answer. */
+  answer?: Answer
+  /** Why there is none. */
+  error?: CoreError
+  /** What there is to say of the call to logs and metrics. */
+  record?: CallRecord
+  /** The simulator's deliveries. */
+  deliveries?: Array<Delivery>
+  /** Why the simulator refused. */
+  simulatorError?: string
+  /** The simulator's program has ended. */
+  exitStatus?: number
+}
+
+/** The fields that the core does not know: names, and values as JSON text. */
+export declare function extraFields(webhook: Webhook, body: string): [name: string, json: string][]
+
+/**
+ * What the order does not have of the event; `null` where it fits. Only what verifies is an event,
+ * so the body is verified again.
+ */
+export declare function matchOrder(webhook: Webhook, body: string, amount: string, currency: string, reference: string, orderId?: string | undefined | null): CoreError | null
+
+/** A webhook for a key and a secret. */
+export declare function newWebhook(apiKey: string, apiSecret: string): Webhook | CoreError
+
+/** An API request that the simulator received. */
+export interface RecordedRequest {
+  /** The method. */
+  method: string
+  /** The path and the query. */
+  path: string
+  /** Names and values. */
+  headers: [name: string, value: string][]
+  /** The body. */
+  body: string
+  /** The status answered. */
+  status?: number
+  /** The fault that was played. */
+  fault?: string
+}
+
+/** Runs the simulator's program until it ends. */
+export declare function runSimulator(calls: Calls, id: number, arguments: Array<string>): CoreError | null
+
+/** The signature of an amount and an order id. */
+export declare function sign(webhook: Webhook, amount: string, orderId: string): string | CoreError
+
+/** Its settings. */
+export interface SimulatorSettings {
+  /** Where deliveries go. */
+  webhookUrl?: string
+  /** Currencies and amounts, one behind the other. */
+  balances: Array<string>
+  /** The merchant's email. */
+  merchantEmail?: string
+  /** A key of the user's own. */
+  apiKey?: string
+  /** A secret of the user's own. */
+  apiSecret?: string
+  /** 0 for a free one. */
+  port: number
+}
+
+/** Starts a simulator; text says why there is none. */
+export declare function startSimulator(settings: SimulatorSettings): RunningSimulator | string
+
+/** What the system said. */
+export interface SystemError {
+  /** In words. */
+  message: string
+  /** The system's number. */
+  errno?: number
+}
+
+/** The event of a genuine delivery, packed. */
+export declare function verify(webhook: Webhook, body: Uint8Array): string | CoreError
+
+/** The event of a genuine delivery, packed. */
+export declare function verifyText(webhook: Webhook, body: string): string | CoreError
+
+/** The balance in one currency. */
+export interface Wallet {
+  /** The currency's code. */
+  currency: string
+  /** What is in it, as exact text. */
+  amount: string
+}
+
+/** The same webhook, which accepts an earlier key and secret, too. */
+export declare function withPrevious(webhook: Webhook, apiKey: string, apiSecret: string): Webhook | CoreError

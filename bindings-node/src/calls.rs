@@ -1,0 +1,202 @@
+//! The calls of one JavaScript thread: they run on the process's runtime, and what they come to is
+//! handed over in batches.
+
+use std::collections::HashMap;
+use std::future::{Future, IntoFuture};
+use std::mem;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use kazawallet::CallWatch;
+use napi::bindgen_prelude::*;
+use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
+use napi_derive::napi;
+use tokio::task::AbortHandle;
+
+use crate::answers::{Answer, CallRecord};
+use crate::errors::CoreError;
+use crate::runtime;
+use crate::simulator::Delivery;
+
+/// Wakes the JavaScript thread. It does not keep the thread's loop alive unless it is told to.
+type Wake = ThreadsafeFunction<(), (), (), Status, false, true>;
+
+/// The calls of one JavaScript thread.
+#[napi]
+pub struct Calls {
+    queue: Arc<Queue>,
+    /// The same as the queue's, since keeping the loop alive wants it for itself.
+    wake: Wake,
+}
+
+struct Queue {
+    state: Mutex<State>,
+    wake: Wake,
+}
+
+#[derive(Default)]
+struct State {
+    running: HashMap<u32, Running>,
+    ended: Vec<Ended>,
+}
+
+struct Running {
+    task: AbortHandle,
+    /// Of a call to the provider; the simulator's own have none.
+    watch: Option<CallWatch>,
+    recorded: bool,
+}
+
+/// What a call has come to: one of these, and the record where one was asked for.
+#[derive(Default)]
+#[napi(object, object_from_js = false)]
+pub struct Ended {
+    /// The call's number.
+    pub id: u32,
+    /// The provider's answer.
+    pub answer: Option<Answer>,
+    /// Why there is none.
+    pub error: Option<CoreError>,
+    /// What there is to say of the call to logs and metrics.
+    pub record: Option<CallRecord>,
+    /// The simulator's deliveries.
+    pub deliveries: Option<Vec<Delivery>>,
+    /// Why the simulator refused.
+    pub simulator_error: Option<String>,
+    /// The simulator's program has ended.
+    pub exit_status: Option<u32>,
+}
+
+/// What is to be told of a call that was given up.
+#[napi(object, object_from_js = false)]
+pub struct Abandoned {
+    /// It goes on, and this is what the caller must know.
+    pub error: Option<CoreError>,
+    /// What there is to say of the call to logs and metrics.
+    pub record: Option<CallRecord>,
+}
+
+#[napi]
+impl Calls {
+    /// `wake` is called when something has ended.
+    #[napi(constructor)]
+    pub fn new(wake: Function<'_, (), ()>) -> Result<Self> {
+        let build = || {
+            wake.build_threadsafe_function::<()>().callee_handled::<false>().weak::<true>().build()
+        };
+        Ok(Self {
+            queue: Arc::new(Queue { state: Mutex::default(), wake: build()? }),
+            wake: build()?,
+        })
+    }
+
+    /// What has ended since the last time.
+    #[napi]
+    pub fn take(&self) -> Vec<Ended> {
+        mem::take(&mut self.queue.lock().ended)
+    }
+
+    /// Gives a call up; `null` where it has ended already.
+    #[napi]
+    pub fn abandon(&self, id: u32) -> Option<Abandoned> {
+        let mut state = self.queue.lock();
+        let running = state.running.get(&id)?;
+        let watch = running.watch.as_ref()?;
+        if watch.outcome().is_some() {
+            return None;
+        }
+        let recorded = running.recorded;
+        Some(match watch.abandon() {
+            Ok(()) => {
+                let record = recorded.then(|| CallRecord::of(watch, "cancelled")).flatten();
+                running.task.abort();
+                state.running.remove(&id);
+                Abandoned { error: None, record }
+            }
+            Err(error) => {
+                let outcome = error.outcome().map_or("unknown", |outcome| outcome.as_str());
+                let record = recorded.then(|| CallRecord::of(watch, outcome)).flatten();
+                Abandoned { error: Some(CoreError::from(error)), record }
+            }
+        })
+    }
+
+    /// Whether the thread's loop must go on, since somebody waits.
+    #[napi]
+    #[allow(deprecated, reason = "a handle that is kept cannot be dropped in order to let go")]
+    pub fn keep_alive(&mut self, env: Env, alive: bool) -> Result<()> {
+        if alive { self.wake.refer(&env) } else { self.wake.unref(&env) }
+    }
+}
+
+impl Calls {
+    /// Starts a call to the provider.
+    pub(crate) fn start<T>(&self, id: u32, recorded: bool, call: kazawallet::Call<T>) -> Result<()>
+    where
+        T: Into<Answer> + Send + 'static,
+    {
+        let watch = call.watch();
+        let ended = async move {
+            match call.into_future().await {
+                Ok(answer) => Ended { answer: Some(answer.into()), ..Ended::default() },
+                Err(error) => Ended { error: Some(error.into()), ..Ended::default() },
+            }
+        };
+        self.run(id, Some(watch), recorded, ended)
+    }
+
+    /// Starts something of the simulator's.
+    pub(crate) fn start_other(
+        &self,
+        id: u32,
+        other: impl Future<Output = Ended> + Send + 'static,
+    ) -> Result<()> {
+        self.run(id, None, false, other)
+    }
+
+    fn run(
+        &self,
+        id: u32,
+        watch: Option<CallWatch>,
+        recorded: bool,
+        future: impl Future<Output = Ended> + Send + 'static,
+    ) -> Result<()> {
+        let runtime = runtime::handle()?;
+        let queue = self.queue.clone();
+        // It cannot end before it is among those that run.
+        let mut state = self.queue.lock();
+        let task = runtime.spawn(async move { queue.push(Ended { id, ..future.await }) });
+        state.running.insert(id, Running { task: task.abort_handle(), watch, recorded });
+        Ok(())
+    }
+}
+
+/// The thread has ended, or is about to. The core knows what must go on.
+impl Drop for Calls {
+    fn drop(&mut self) {
+        for running in self.queue.lock().running.values() {
+            running.task.abort();
+        }
+    }
+}
+
+impl Queue {
+    fn push(&self, mut ended: Ended) {
+        let mut state = self.lock();
+        let Some(running) = state.running.remove(&ended.id) else { return };
+        if let Some(watch) = running.watch.filter(|_| running.recorded) {
+            ended.record = CallRecord::of(&watch, watch.outcome().unwrap_or_default());
+        }
+        state.ended.push(ended);
+        // Once for all that arrive before the thread comes to take them.
+        let first = state.ended.len() == 1;
+        drop(state);
+        if first {
+            // The thread may have ended: then nobody waits any more.
+            let _ = self.wake.call((), ThreadsafeFunctionCallMode::NonBlocking);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,16 @@
+//! The native part of the npm package: the core's types, translated. It holds no rule of its own;
+//! what it adds is JavaScript's manners: one thread, promises, environments that end at any moment.
+
+#![allow(
+    missing_debug_implementations,
+    reason = "only JavaScript sees these types, and what prints them there is JavaScript's own"
+)]
+
+mod answers;
+mod calls;
+mod connection;
+mod errors;
+mod payment_method;
+mod runtime;
+mod simulator;
+mod webhook;
