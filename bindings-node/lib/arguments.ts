@@ -1,7 +1,7 @@
 // Arguments as JavaScript gives them. What has the wrong type is a `TypeError` that shows what to
 // write; everything else is for the core to judge.
 
-import { ConfigurationError, ValidationError } from './errors.js';
+import { ConfigurationError, halfACharacter, ValidationError } from './errors.js';
 
 /** Exact money, on the way in: text such as `'10.50'`, a `bigint`, or a safe integer. */
 export type AmountLike = string | bigint | number;
@@ -34,14 +34,18 @@ export function options(owner: string, given: unknown, known: readonly string[])
   }
   const unknown = Object.keys(given).filter((name) => !known.includes(name));
   if (unknown.length > 0) {
-    const named = unknown.map((name) => `\`${name}\``).join(', ');
+    const named = unknown
+      .slice(0, 5)
+      .map((name) => `\`${name.slice(0, 40)}\``)
+      .join(', ');
     throw new TypeError(
       known.length > 0
         ? `${owner} has no option ${named}: it has ${known.join(', ')}`
         : `${owner} has no option ${named}: it has none`,
     );
   }
-  return given;
+  // Its own alone, read once: what somebody else left on `Object.prototype` is no option.
+  return Object.assign(Object.create(null), given);
 }
 
 /** An object of options or fields: no array, no Map, no Promise that somebody forgot to await. */
@@ -77,10 +81,7 @@ function wellFormed(
     throw wrongType(name, 'a string', value);
   }
   if (!value.isWellFormed()) {
-    throw new Refusal(
-      `\`${name}\` was refused: it holds half a character (a lone surrogate)`,
-      Refusal === ValidationError ? { field: name } : {},
-    );
+    throw halfACharacter(Refusal, name);
   }
   return value;
 }

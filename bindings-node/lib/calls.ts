@@ -63,8 +63,10 @@ export function ended(
   calls ??= new native.Calls(deliver);
   lastId = (lastId + 1) >>> 0;
   const call = { calls, id: lastId, recorded: finished.hasSubscribers };
+  const stopListening = signal && onAbort(signal, () => giveUp(call, signal.reason));
   const refused = start(call);
   if (refused !== null) {
+    stopListening?.();
     throw fromCore(refused);
   }
   // An error that is made later must name the line that made the call, awaited there or not.
@@ -76,26 +78,58 @@ export function ended(
   const end = new Promise<Ended>((resolve, reject) => {
     running.set(call.id, { resolve, reject, begun });
   });
-  return signal === undefined && !call.recorded ? end : observed(end, call, signal);
+  return call.recorded || stopListening ? observed(end, call, stopListening) : end;
 }
 
 /** The end of a call that can be given up, or of which there is something to say. */
 async function observed(
   end: Promise<Ended>,
   call: CallStart,
-  signal: AbortSignal | undefined,
+  stopListening: (() => void) | undefined,
 ): Promise<Ended> {
   const waiting = running.get(call.id);
-  const abort = () => giveUp(call, signal?.reason);
-  signal?.addEventListener('abort', abort, { once: true });
   try {
     return await end;
   } finally {
-    signal?.removeEventListener('abort', abort);
+    stopListening?.();
     if (waiting?.record !== undefined) {
       publish(waiting.record);
     }
   }
+}
+
+/** Who is told when a signal is aborted: all the calls that share it. */
+interface Listener {
+  calls: Set<() => void>;
+  abort: () => void;
+}
+
+const listeners = new WeakMap<AbortSignal, Listener>();
+
+/** Listens once a signal, however many calls share it: Node.js warns of more than ten listeners. */
+function onAbort(signal: AbortSignal, abort: () => void): () => void {
+  const listener = listeners.get(signal) ?? listen(signal);
+  listener.calls.add(abort);
+  return () => {
+    listener.calls.delete(abort);
+    if (listener.calls.size === 0) {
+      signal.removeEventListener('abort', listener.abort);
+      listeners.delete(signal);
+    }
+  };
+}
+
+function listen(signal: AbortSignal): Listener {
+  const calls = new Set<() => void>();
+  const abort = () => {
+    for (const call of calls) {
+      call();
+    }
+  };
+  signal.addEventListener('abort', abort, { once: true });
+  const listener = { calls, abort };
+  listeners.set(signal, listener);
+  return listener;
 }
 
 function giveUp({ calls, id }: CallStart, reason: unknown): void {

@@ -18,8 +18,12 @@ async function main([command, ...rest]: string[]): Promise<number> {
       // Not before: `version` and `help` work where the native part is missing.
       const { ended } = require('./calls.js') as typeof import('./calls.js');
       const { native } = require('./native.js') as typeof import('./native.js');
+      const program = new native.SimulatorProgram();
+      for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+        process.once(signal, () => program.stop());
+      }
       const { exitStatus } = await ended(({ calls, id }) =>
-        native.runSimulator(calls, id, ['npx kazawallet simulator', ...rest]),
+        program.run(calls, id, ['npx kazawallet simulator', ...rest]),
       );
       return exitStatus ?? 1;
     }

@@ -341,13 +341,13 @@ export class OrderMismatchError extends WebhookError {
 
   override readonly code: ErrorCode = 'order_mismatch';
   /** What does not fit: `orderId`, `ref`, `currency` or `amount`. */
-  readonly field: string | undefined;
+  readonly field: 'orderId' | 'ref' | 'currency' | 'amount' | undefined;
   readonly #expected: string | undefined;
   readonly #actual: string | undefined;
 
   constructor(message?: string, attributes: ErrorAttributes = {}) {
     super(message, attributes);
-    this.field = attributes.field;
+    this.field = attributes.field as typeof this.field;
     this.#expected = attributes.expected;
     this.#actual = attributes.actual;
   }
@@ -381,6 +381,19 @@ const BY_CODE: Readonly<Record<string, typeof KazawalletError | undefined>> = {
   signature_verification: SignatureVerificationError,
   order_mismatch: OrderMismatchError,
 };
+
+/**
+ * Text that no UTF-8 can hold, refused as the core refuses what else cannot be sent.
+ *
+ * @internal
+ */
+export function halfACharacter(
+  Refusal: typeof ValidationError | typeof ConfigurationError,
+  name: string,
+): KazawalletError {
+  const message = `\`${name}\` was refused: it holds half a character (a lone surrogate)`;
+  return new Refusal(message, { field: name });
+}
 
 /**
  * The error for one of the core's. A code that is not known gives the root class. Where the caller

@@ -1,5 +1,9 @@
 // JSON without floats: a number that JavaScript cannot hold exactly is text in both directions.
 
+import { types } from 'node:util';
+
+import { halfACharacter, ValidationError } from './errors.js';
+
 const TOKEN = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
 /** What cannot be in a JSON text whose numbers are all exact. */
 const PERHAPS_INEXACT = /\d[.eE]|\d{16}|-0/;
@@ -39,10 +43,18 @@ function exactly(token: string): string {
  * Writes JSON text.
  *
  * @throws TypeError for a number that is no safe integer, and for what is no JSON.
+ * @throws ValidationError for half a character.
  */
 export function write(name: string, value: unknown): string {
-  const text: string | undefined = JSON.stringify(value, (_key, member: unknown) => {
-    if (typeof member === 'number' || typeof member === 'bigint' || member instanceof Number) {
+  const text: string | undefined = JSON.stringify(value, (key, member: unknown) => {
+    wholeCharacters(name, key);
+    if (typeof member === 'string') {
+      wholeCharacters(name, member);
+    } else if (
+      typeof member === 'number' ||
+      typeof member === 'bigint' ||
+      types.isNumberObject(member)
+    ) {
       return exactNumber(name, Number(member));
     }
     return member;
@@ -51,6 +63,12 @@ export function write(name: string, value: unknown): string {
     throw new TypeError(`\`${name}\` must be a value that JSON has, not a ${typeof value}`);
   }
   return text;
+}
+
+function wholeCharacters(name: string, text: string): void {
+  if (!text.isWellFormed()) {
+    throw halfACharacter(ValidationError, name);
+  }
 }
 
 function exactNumber(name: string, number: number): number {

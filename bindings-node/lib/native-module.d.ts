@@ -79,6 +79,16 @@ export declare class RunningSimulator {
   stop(calls: Calls, id: number): CoreError | null
 }
 
+/** The simulator's program. */
+export declare class SimulatorProgram {
+  /** One that does not run yet. */
+  constructor()
+  /** Runs it until it ends or is stopped. The process's signals are JavaScript's. */
+  run(calls: Calls, id: number, arguments: Array<string>): CoreError | null
+  /** Stops it. */
+  stop(): void
+}
+
 /** What is to be told of a call that was given up. */
 export interface Abandoned {
   /** It goes on, and this is what the caller must know. */
@@ -245,9 +255,6 @@ export interface RecordedRequest {
   /** The fault that was played. */
   fault?: string
 }
-
-/** Runs the simulator's program until it ends. */
-export declare function runSimulator(calls: Calls, id: number, arguments: Array<string>): CoreError | null
 
 /** The signature of an amount and an order id. */
 export declare function sign(webhook: Webhook, amount: string, orderId: string): string | CoreError

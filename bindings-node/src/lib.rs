@@ -5,6 +5,7 @@
     missing_debug_implementations,
     reason = "only JavaScript sees these types, and what prints them there is JavaScript's own"
 )]
+#![cfg_attr(test, allow(dead_code, reason = "napi registers nothing in a build for Rust's tests"))]
 
 mod answers;
 mod calls;
@@ -14,3 +15,6 @@ mod payment_method;
 mod runtime;
 mod simulator;
 mod webhook;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -9,6 +9,7 @@ use kazawallet::{Amount, Status};
 use kazawallet_simulator::{Fault, Simulator, Trigger};
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
+use tokio::sync::Notify;
 
 use crate::calls::{Calls, Ended};
 use crate::errors::CoreError;
@@ -236,15 +237,39 @@ impl RunningSimulator {
     }
 }
 
-/// Runs the simulator's program until it ends.
+/// The simulator's program.
+#[derive(Default)]
 #[napi]
-pub fn run_simulator(calls: &Calls, id: u32, arguments: Vec<String>) -> Result<Option<CoreError>> {
-    calls.start_other(id, async move {
-        let arguments: Vec<OsString> = arguments.into_iter().map(OsString::from).collect();
-        let status = kazawallet_simulator::program::run(arguments).await;
-        Ended { exit_status: Some(u32::from(status)), ..Ended::default() }
-    })?;
-    Ok(None)
+pub struct SimulatorProgram {
+    stop: Arc<Notify>,
+}
+
+#[napi]
+impl SimulatorProgram {
+    /// One that does not run yet.
+    #[napi(constructor)]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Runs it until it ends or is stopped. The process's signals are JavaScript's.
+    #[napi]
+    pub fn run(&self, calls: &Calls, id: u32, arguments: Vec<String>) -> Result<Option<CoreError>> {
+        let stop = self.stop.clone();
+        calls.start_other(id, async move {
+            let arguments: Vec<OsString> = arguments.into_iter().map(OsString::from).collect();
+            let stopped = async move { stop.notified().await };
+            let status = kazawallet_simulator::program::run_until(arguments, stopped).await;
+            Ended { exit_status: Some(u32::from(status)), ..Ended::default() }
+        })?;
+        Ok(None)
+    }
+
+    /// Stops it.
+    #[napi]
+    pub fn stop(&self) {
+        self.stop.notify_one();
+    }
 }
 
 type Delivered =

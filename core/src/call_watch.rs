@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use crate::departure::Departure;
@@ -39,6 +40,8 @@ struct Watched {
 struct Progress {
     /// Of the try that runs, or else of the one that is next.
     departure: Departure,
+    /// What a payout runs on, once it has begun.
+    task: Option<AbortHandle>,
     abandoned: bool,
 }
 
@@ -97,7 +100,24 @@ impl CallWatch {
             return Err(Error::new(ErrorKind::Connection, said).into_outcome_unknown());
         }
         progress.abandoned = true;
+        if let Some(task) = progress.task.take() {
+            task.abort();
+        }
         Ok(())
+    }
+
+    /// Tells on which task a payout runs.
+    pub(crate) fn runs_on(&self, task: AbortHandle) {
+        let mut progress = self.progress();
+        if progress.abandoned {
+            task.abort();
+        } else {
+            progress.task = Some(task);
+        }
+    }
+
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.progress().abandoned
     }
 
     /// What the next try is observed by; `None` where the call was given up.

@@ -128,14 +128,18 @@ impl<T: Send + 'static> IntoFuture for Call<T> {
         Box::pin(async move {
             let exchange = Exchange::prepare(self.client, self.request?, self.timeout, self.watch)?;
             let payout = exchange.request.policy == Policy::Payout;
-            let span = exchange.span.clone();
+            let (span, watch) = (exchange.span.clone(), exchange.watch.clone());
             let run = exchange.run(self.read).instrument(span);
             if !payout {
                 return run.await;
             }
             // Once begun, a payout must not be stopped half-way by a caller who loses patience.
             let task = tokio::spawn(run.with_current_subscriber());
+            watch.runs_on(task.abort_handle());
             task.await.unwrap_or_else(|stopped| {
+                if watch.is_abandoned() {
+                    return Err(given_up());
+                }
                 let said = "the call's task was stopped, or panicked, before it came to its end";
                 Err(Error::new(ErrorKind::Connection, said)
                     .with_source(stopped)
@@ -173,9 +177,7 @@ impl Exchange {
             return Err(Error::validation("timeout", "it must be longer than zero"));
         }
         let headers = headers(&client, &request)?;
-        let base = client.inner().base_url.as_str().trim_end_matches('/');
-        let url = Url::parse(&format!("{base}{}", request.path))
-            .map_err(|error| Error::validation("path", "it cannot be read").with_source(error))?;
+        let url = url_of(&client.inner().base_url, &request)?;
         let span = tracing::info_span!(
             "kazawallet.call",
             endpoint = %request.endpoint,
@@ -338,6 +340,19 @@ impl Exchange {
                 .chain(segments)
                 .collect(),
         }
+    }
+}
+
+fn url_of(base: &Url, request: &Request) -> Result<Url, Error> {
+    match &request.path {
+        // An endpoint's, which can be put in place: reading the host again for each call costs time.
+        Cow::Borrowed(path) => {
+            let mut url = base.clone();
+            url.set_path(&format!("{}{path}", base.path().trim_end_matches('/')));
+            Ok(url)
+        }
+        Cow::Owned(path) => Url::parse(&format!("{}{path}", base.as_str().trim_end_matches('/')))
+            .map_err(|error| Error::validation("path", "it cannot be read").with_source(error)),
     }
 }
 

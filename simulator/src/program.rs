@@ -3,8 +3,10 @@
 
 use std::error::Error as StdError;
 use std::ffi::OsString;
+use std::future::{Future, pending};
 use std::io::{self, Write as _};
 use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use kazawallet::{Amount, Status, Webhook};
@@ -110,6 +112,21 @@ fn balance(text: &str) -> Result<(String, String), String> {
 ///
 /// Call it in a tokio runtime with I/O and time.
 pub async fn run(arguments: Vec<OsString>) -> u8 {
+    run_with(arguments, None).await
+}
+
+/// As [`run`], but stops when `stop` is ready, and leaves the process's signals alone: for a process
+/// that has handlers of its own for them, as Node.js has.
+pub async fn run_until(
+    arguments: Vec<OsString>,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> u8 {
+    run_with(arguments, Some(Box::pin(stop))).await
+}
+
+type Stop = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+async fn run_with(arguments: Vec<OsString>, stop: Option<Stop>) -> u8 {
     let name = arguments.first().map(|name| name.to_string_lossy().into_owned());
     let mut command = Cli::command();
     if let Some(name) = name {
@@ -128,8 +145,11 @@ pub async fn run(arguments: Vec<OsString>) -> u8 {
         }
     };
     let done = match cli.command {
-        None => serve(cli.run).await,
-        Some(Command::Trigger(arguments)) => trigger(arguments).await,
+        None => serve(cli.run, stop).await,
+        Some(Command::Trigger(arguments)) => tokio::select! {
+            done = trigger(arguments) => done,
+            () = stop.unwrap_or_else(|| Box::pin(pending())) => Err("stopped".into()),
+        },
         #[cfg(feature = "scripted")]
         Some(Command::Scripted) => crate::scripted::run_program().await.map_err(Into::into),
     };
@@ -149,7 +169,7 @@ pub async fn run(arguments: Vec<OsString>) -> u8 {
     }
 }
 
-async fn serve(run: Run) -> Result<(), Box<dyn StdError>> {
+async fn serve(run: Run, stop: Option<Stop>) -> Result<(), Box<dyn StdError>> {
     let mut builder = Simulator::builder().bind(SocketAddr::new(run.host, run.port));
     if run.allow_non_loopback {
         builder = builder.allow_non_loopback();
@@ -176,7 +196,10 @@ async fn serve(run: Run) -> Result<(), Box<dyn StdError>> {
         builder = builder.fault(fault);
     }
     // Before anything is printed, so that a signal sent on reading it is already awaited.
-    let signal = StopSignal::listen()?;
+    let stop = match stop {
+        Some(stop) => stop,
+        None => Box::pin(StopSignal::listen()?.wait()),
+    };
     let sim = builder.start().await?;
     writeln!(
         io::stdout(),
@@ -191,7 +214,7 @@ async fn serve(run: Run) -> Result<(), Box<dyn StdError>> {
         secret = sim.api_secret(),
         merchant = sim.merchant_email(),
     )?;
-    signal.wait().await;
+    stop.await;
     sim.stop().await;
     writeln!(io::stdout(), "\nStopped.")?;
     Ok(())
