@@ -18,7 +18,7 @@ FUZZ_SECONDS := 660
 help:
 	@echo "make demo   a payment and a payout against the simulator, an attack and an accident"
 	@echo "make test   every test, from the public face"
-	@echo "make lint   formatting, clippy, docs, licences, the oldest compiler, generated files"
+	@echo "make lint   formatting, clippy, docs, types, licences, the oldest compiler, generated files"
 	@echo "make bench  speed, side by side with what people would use instead"
 	@echo "make fuzz   the webhook against random bytes (needs nightly Rust and cargo-fuzz)"
 
@@ -37,12 +37,15 @@ test:
 	cargo build --locked --package kazawallet --no-default-features --target $(WASM)
 	@echo "== the Python package: its wheel, on every CPython from 3.10 up that is here"
 	python3 bindings-python/run_tests.py
+	@echo "== the Node package: its tarballs, on Node.js 20 to 26, Bun and Deno"
+	node bindings-node/run-tests.mjs
 
 lint: $(CARGO_DENY)/bin/cargo-deny $(RUFF)/bin/ruff
 	@echo "== formatting"
 	cargo fmt --all --check
 	$(RUFF)/bin/ruff check .
 	$(RUFF)/bin/ruff format --check .
+	node bindings-node/scripts/lint.mjs
 	@echo "== generated files are up to date"
 	python3 tests/vectors/make_payloads.py --check
 	@echo "== clippy and rustdoc, warnings denied"
@@ -64,6 +67,9 @@ bench:
 	@echo "== the Python package beside requests, httpx, aiohttp, pyreqwest and hand-written code"
 	python3 bindings-python/run_tests.py --build-only
 	python3 benchmarks/python/run.py
+	@echo "== the Node package beside fetch, undici and hand-written code"
+	node bindings-node/run-tests.mjs --build-only
+	node benchmarks/node/run.mjs
 
 fuzz:
 	python3 core/fuzz/make_seeds.py

@@ -15,6 +15,3 @@ mod payment_method;
 mod runtime;
 mod simulator;
 mod webhook;
-
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -51,9 +51,9 @@ NOT_AWAITED = {
 # An argument of this type stands for `**options`.
 OPTIONS = "options of "
 
-TYPE_KEYS = "only like reached_through iterable constructible open note"
-MEMBER_KEYS = "only async rust type arguments returns value"
-ARGUMENT_KEYS = "optional default rust environment"
+TYPE_KEYS = "only like reached_through iterable constructible arguments_of open note"
+MEMBER_KEYS = "only async rust node type arguments returns value"
+ARGUMENT_KEYS = "only optional default rust environment"
 KINDS = {"constructor", "method", "property", "value"}
 LANGUAGES = {"rust", "python", "node"}
 
@@ -107,8 +107,11 @@ def in_python(entry: dict[str, Any]) -> bool:
     return "python" in only
 
 
-def read_argument(where: str, value: object) -> Argument:
+def read_argument(where: str, value: object) -> Argument | None:
+    """The argument, or `None` where Python has not got it."""
     argument = hold_keys(where, value, "name type", ARGUMENT_KEYS)
+    if not in_python(argument):
+        return None
     optional = argument.get("optional", False) or "default" in argument
     return Argument(argument["name"], argument["type"], optional)
 
@@ -121,7 +124,11 @@ def read_type(value: object) -> ListedType:
         hold_keys(where, entry, "name kind", MEMBER_KEYS)
         if entry["kind"] not in KINDS:
             raise NotUnderstood(f"{where}: what is the kind {entry['kind']!r}?")
-        arguments = [read_argument(where, argument) for argument in entry.get("arguments", [])]
+        arguments = [
+            argument
+            for one in entry.get("arguments", [])
+            if (argument := read_argument(where, one)) is not None
+        ]
         if in_python(entry):
             members.append(
                 Member(

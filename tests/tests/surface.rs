@@ -43,6 +43,9 @@ struct ListedType {
     reached_through: Option<String>,
     iterable: Option<String>,
     constructible: Option<bool>,
+    /// The member of which this type's members are the arguments.
+    #[serde(rename = "arguments_of")]
+    _arguments_of: Option<String>,
     #[serde(rename = "open")]
     _open: Option<String>,
     #[serde(rename = "note")]
@@ -57,6 +60,8 @@ struct Member {
     only: Option<Vec<Language>>,
     /// Its name in Rust, where that is another.
     rust: Option<String>,
+    #[serde(rename = "node")]
+    _node: Option<String>,
     #[serde(rename = "type")]
     _type: Option<String>,
     #[serde(default)]
@@ -89,6 +94,7 @@ struct Argument {
     _optional: Option<bool>,
     #[serde(rename = "default")]
     _default: Option<String>,
+    only: Option<Vec<Language>>,
     #[serde(rename = "environment")]
     _environment: Option<String>,
     /// What takes it in Rust: `Type::member`.
@@ -364,7 +370,8 @@ fn hold_members(listed: &ListedType, source: &Source, complaints: &mut Vec<Strin
             )),
             Some(_) => {}
         }
-        for target in member.arguments.iter().filter_map(|argument| argument.rust.as_deref()) {
+        let arguments = member.arguments.iter().filter(|argument| in_rust(&argument.only));
+        for target in arguments.filter_map(|argument| argument.rust.as_deref()) {
             let (name, member) = target.split_once("::").unwrap();
             if !source.types.get(name).is_some_and(|members| members.contains_key(member)) {
                 complaints.push(format!("listed for an argument and missing: {target}"));

@@ -1,0 +1,202 @@
+// Builds the package and packs it, from a fresh clone too: needs Rust, Node.js and npm.
+//
+//     node bindings-node/scripts/build.mjs [--check]
+//
+// It leaves the compiled package in bindings-node/dist, and in target/npm two tarballs: the package
+// itself, and this platform's native part. `lib/native-module.d.ts`, which says what the native part
+// offers, is written anew; with --check it must be up to date already.
+
+import { existsSync, readFileSync, symlinkSync } from 'node:fs';
+import { cp, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { parseArgs } from 'node:util';
+import {
+  Failed,
+  installTools,
+  main,
+  PACKAGE,
+  REPOSITORY,
+  run,
+  runTool,
+  step,
+  TARBALLS,
+} from './steps.mjs';
+
+const DIST = path.join(PACKAGE, 'dist');
+const DECLARATIONS = path.join(PACKAGE, 'lib', 'native-module.d.ts');
+const LICENCES = ['LICENSE-APACHE', 'LICENSE-MIT'];
+/** What is packed is laid out here, one folder a package. */
+const STAGING = path.join(PACKAGE, 'npm');
+const MAIN = path.join(STAGING, 'main');
+
+/** The names by which the package is loaded, and so what needs a form for `import`. */
+const ENTRIES = ['index', 'testing'];
+
+/** @param {{ check: boolean }} options */
+export async function build({ check }) {
+  await installTools();
+  for (const folder of [STAGING, TARBALLS]) {
+    await rm(folder, { recursive: true, force: true });
+    await mkdir(folder, { recursive: true });
+  }
+  const native = await buildNative({ check });
+  await compile();
+  linkForDevelopment(native);
+  await writeModules();
+  await stageMain();
+  step('packing');
+  for (const folder of [MAIN, native]) {
+    await run('npm', ['pack', '--silent', '--pack-destination', TARBALLS], { folder });
+  }
+}
+
+/**
+ * Builds the native part and stages its package; returns the folder.
+ *
+ * @param {{ check: boolean }} options
+ */
+async function buildNative({ check }) {
+  step('building the native part (a few minutes the first time)');
+  const built = path.join(STAGING, 'built');
+  await runTool('napi', [
+    ...['build', '--platform', '--release', '--no-js'],
+    ...['--output-dir', built, '--dts', 'native-module.d.ts'],
+    // napi's own --strip is undone by what the compiler tells the linker.
+    ...['--', '--locked', '--config', 'profile.release.strip=true'],
+  ]);
+  const file = (await readdir(built)).find((name) => name.endsWith('.node'));
+  if (file === undefined) {
+    throw new Failed(`napi build left no native file in ${built}`);
+  }
+  await keepDeclarations(path.join(built, 'native-module.d.ts'), check);
+
+  // One folder for each platform there is. The file is named after this one's.
+  await runTool('napi', ['create-npm-dirs', '--npm-dir', path.join('npm', 'platforms')]);
+  const platform = file.split('.').at(-2) ?? '';
+  const folder = path.join(STAGING, 'platforms', platform);
+  await rename(path.join(built, file), path.join(folder, file));
+  const about = await readManifest(folder);
+  await writeManifest(folder, {
+    ...about,
+    description: `The native part of the package kazawallet for ${platform}.`,
+    files: [file, ...LICENCES],
+  });
+  await writeFile(
+    path.join(folder, 'README.md'),
+    `# ${about.name}\n\nThe native part of the package \`kazawallet\` for ${platform}. ` +
+      'npm installs it with that package; there is no reason to install it by itself.\n',
+  );
+  await copyLicences(folder);
+  return folder;
+}
+
+/**
+ * @param {string} generated
+ * @param {boolean} check
+ */
+async function keepDeclarations(generated, check) {
+  const wanted = await readFile(generated, 'utf8');
+  const there = existsSync(DECLARATIONS) ? await readFile(DECLARATIONS, 'utf8') : '';
+  if (there === wanted) {
+    return;
+  }
+  if (check) {
+    throw new Failed(
+      'lib/native-module.d.ts is out of date: run node bindings-node/scripts/build.mjs, and commit it',
+    );
+  }
+  await writeFile(DECLARATIONS, wanted);
+  step('lib/native-module.d.ts is written anew');
+}
+
+async function compile() {
+  step('compiling the TypeScript face');
+  await rm(DIST, { recursive: true, force: true });
+  await runTool('tsc', ['--project', 'tsconfig.json']);
+}
+
+/**
+ * Lets the package be loaded from the source tree, as a dependency would be.
+ *
+ * @param {string} native
+ */
+function linkForDevelopment(native) {
+  const { name } = JSON.parse(readFileSync(path.join(native, 'package.json'), 'utf8'));
+  const link = path.join(PACKAGE, 'node_modules', name);
+  if (!existsSync(link)) {
+    symlinkSync(path.relative(path.dirname(link), native), link, 'dir');
+  }
+}
+
+/**
+ * Writes the forms for `import`. They only name what the CommonJS files export, so that both ways of
+ * loading the package share its classes.
+ */
+async function writeModules() {
+  for (const entry of ENTRIES) {
+    const file = path.join(DIST, `${entry}.js`);
+    const names = Object.keys(createRequire(import.meta.url)(file)).sort();
+    // What `import` can name is found by reading the file, not by running it.
+    const found = await import(pathToFileURL(file).href);
+    const hidden = names.filter((name) => !(name in found));
+    if (names.length === 0 || hidden.length > 0) {
+      throw new Failed(`import does not find what dist/${entry}.js exports: ${hidden}`);
+    }
+    const list = names.map((name) => `  ${name},\n`).join('');
+    await writeFile(path.join(DIST, `${entry}.mjs`), `export {\n${list}} from './${entry}.js';\n`);
+    await writeFile(path.join(DIST, `${entry}.d.mts`), `export * from './${entry}.js';\n`);
+  }
+}
+
+/** Lays out what the tarball of the package itself holds. */
+async function stageMain() {
+  const { devDependencies, napi, private: _, scripts, ...manifest } = await readManifest(PACKAGE);
+  await mkdir(MAIN, { recursive: true });
+  // They are named here and not in the source tree's package.json: there `npm ci` would ask the
+  // registry for packages that come out of this very build.
+  const natives = await Promise.all(
+    (await readdir(path.join(STAGING, 'platforms'))).map(async (platform) => {
+      const { name } = await readManifest(path.join(STAGING, 'platforms', platform));
+      return [name, manifest.version];
+    }),
+  );
+  await writeManifest(MAIN, {
+    ...manifest,
+    optionalDependencies: Object.fromEntries(natives.sort()),
+  });
+  await cp(DIST, path.join(MAIN, 'dist'), { recursive: true });
+  // tsc leaves out what is a declaration already, and other declarations name it.
+  await cp(DECLARATIONS, path.join(MAIN, 'dist', path.basename(DECLARATIONS)));
+  await cp(path.join(PACKAGE, 'README.md'), path.join(MAIN, 'README.md'));
+  await copyLicences(MAIN);
+}
+
+/** @param {string} folder */
+async function copyLicences(folder) {
+  for (const name of LICENCES) {
+    await cp(path.join(REPOSITORY, name), path.join(folder, name));
+  }
+}
+
+/**
+ * @param {string} folder
+ * @returns {Promise<Record<string, any>>}
+ */
+async function readManifest(folder) {
+  return JSON.parse(await readFile(path.join(folder, 'package.json'), 'utf8'));
+}
+
+/**
+ * @param {string} folder
+ * @param {Record<string, unknown>} manifest
+ */
+async function writeManifest(folder, manifest) {
+  await writeFile(path.join(folder, 'package.json'), `${JSON.stringify(manifest, null, 2)}\n`);
+}
+
+if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
+  const { values } = parseArgs({ options: { check: { type: 'boolean', default: false } } });
+  await main(() => build(values));
+}

@@ -1,0 +1,170 @@
+// @ts-check
+// What the READMEs and the declarations show is run, each program in a process of its own against a
+// simulator that its environment names, and does what it says.
+
+import assert from 'node:assert/strict';
+
+import { kazawallet, testing } from './package.mjs';
+import { checkClean, withProgram } from './programs.mjs';
+import { test } from './runtimes.mjs';
+import {
+  FILE,
+  holdingItsResults,
+  programsOfDeclarations,
+  programsOfReadmes,
+  readmeOfThePackage,
+  withoutTypes,
+} from './shown-programs.mjs';
+
+const { Simulator } = testing;
+
+const README_PROGRAMS = programsOfReadmes();
+const EXAMPLES = programsOfDeclarations();
+/** It runs until it is stopped: a test of its own drives it. */
+const SHOPS = README_PROGRAMS.filter(({ text }) => text.includes('createServer'));
+const RUN_TO_THEIR_END = [...README_PROGRAMS, ...EXAMPLES].filter(
+  (program) => !SHOPS.includes(program),
+);
+
+test('each README shows the first call, and the package shows it in all its forms', () => {
+  const kinds = README_PROGRAMS.map(({ name, kind }) => `${name.split(',')[0]} ${kind}`);
+  const wanted = [
+    'README.md module',
+    'bindings-node/README.md module',
+    'bindings-node/README.md commonjs',
+    'bindings-node/README.md typescript',
+  ];
+  assert.deepEqual(wanted, [...new Set(kinds)]);
+});
+
+test('the README of the package names every error', () => {
+  const readme = readmeOfThePackage();
+  const errors = Object.entries(kazawallet)
+    .filter(([, value]) => isErrorClass(value))
+    .map(([name]) => name);
+  assert.ok(errors.length > 15, `${errors}`);
+  assert.deepEqual(
+    errors.filter((name) => !readme.includes(`\`${name}\``)),
+    [],
+  );
+});
+
+/** @param {unknown} value */
+function isErrorClass(value) {
+  return typeof value === 'function' && value.prototype instanceof Error;
+}
+
+test('what matters has an example', () => {
+  const names = EXAMPLES.map(({ name }) => name);
+  for (const wanted of [
+    'client.d.ts.Client',
+    'client.d.ts.Client.request',
+    'client.d.ts.PaymentLinks.create',
+    'client.d.ts.Withdrawals.create',
+    'client.d.ts.Wallets.list',
+    'client.d.ts.Deposits.create',
+    'testing.d.ts.Simulator',
+    'webhook.d.ts.Webhook',
+  ]) {
+    assert.ok(names.includes(wanted), `${wanted} has none: ${names}`);
+  }
+});
+
+for (const { name, kind, text } of RUN_TO_THEIR_END) {
+  test(`it runs: ${name}`, async () => {
+    const javascript = kind === 'typescript' ? withoutTypes(text) : text;
+    const { checked, results } = holdingItsResults(javascript, kind);
+    const isTest = text.includes("from 'node:test'");
+    const sim = await Simulator.start();
+    try {
+      /** @type {import('./programs.mjs').Settings} */
+      const settings = isTest
+        ? { provider: sim, as: 'test' }
+        : { provider: sim, file: ranAs(kind) };
+      const ended = await withProgram(checked, settings, (program) => program.end());
+      if (isTest) {
+        assert.equal(ended.status, 0, ended.stdout + ended.stderr);
+        return;
+      }
+      checkClean(ended);
+      const said = ended.stdout.split('\n').filter((line) => line.startsWith('holds: '));
+      assert.deepEqual(
+        said,
+        results.map((shown) => `holds: ${shown}`),
+      );
+      if (/paymentLinks|linkFor/.test(text) && !text.includes('Simulator')) {
+        assert.match(ended.stdout, /Send the customer to http:\/\/127\.0\.0\.1:\d+\/\S+/);
+      }
+    } finally {
+      await sim.stop();
+    }
+  });
+}
+
+/** @param {keyof typeof FILE} kind */
+function ranAs(kind) {
+  return kind === 'typescript' ? FILE.module : FILE[kind];
+}
+
+test('a README shows one shop', () => {
+  assert.deepEqual(
+    SHOPS.map(({ kind }) => kind),
+    ['module'],
+  );
+});
+
+test('the shop of the README sells, and is not taken in', async () => {
+  const [shop] = SHOPS;
+  assert.ok(shop !== undefined);
+  const sim = await Simulator.start();
+  try {
+    const settings = { provider: sim, environment: { PORT: '0' } };
+    await withProgram(shop.text, settings, async (program) => {
+      await checkShop((await program.line()).replace('listening on ', ''), sim);
+    });
+  } finally {
+    await sim.stop();
+  }
+});
+
+/**
+ * @param {string} shop
+ * @param {import('kazawallet/testing').Simulator} sim
+ */
+async function checkShop(shop, sim) {
+  const order = async () => await (await fetch(`${shop}/order`)).text();
+  /** @param {string} body */
+  const deliver = async (body) => {
+    const { status } = await fetch(`${shop}/webhook`, { method: 'POST', body });
+    return status;
+  };
+  const sold = await fetch(`${shop}/checkout`, { method: 'POST', redirect: 'manual' });
+  await sold.arrayBuffer();
+  const link = sold.headers.get('location') ?? '';
+  assert.equal(sold.status, 303);
+  assert.equal(await order(), 'open');
+
+  const orderId = link.split('/').at(-1) ?? '';
+  const genuine = {
+    order_id: orderId,
+    amount: '10.50',
+    status: 'fulfilled',
+    currency: 'USD',
+    ref: 'order-42',
+    secret: sim.webhook().sign({ amount: '10.50', orderId }),
+  };
+  assert.equal(await deliver(JSON.stringify({ ...genuine, amount: '1.50' })), 401);
+  assert.equal(await deliver('what is this?'), 400);
+  // Genuine, but not for this order: it is kept for a person.
+  assert.equal(await deliver(JSON.stringify({ ...genuine, currency: 'SYP' })), 200);
+  await sim.trigger({ url: `${shop}/webhook`, amount: '10.50', ref: 'order-42' });
+  assert.equal(await order(), 'open');
+
+  sim.webhookUrl = `${shop}/webhook`;
+  const [delivery] = await sim.pay(link);
+  assert.equal(delivery.orderId, orderId);
+  assert.equal(delivery.answered, 200);
+  assert.equal(await order(), 'fulfilled');
+  assert.equal(await deliver(JSON.stringify({ ...genuine, status: 'timed_out' })), 200);
+  assert.equal(await order(), 'fulfilled');
+}
