@@ -19,12 +19,10 @@ export interface CallStart {
   recorded: boolean;
 }
 
-/** A call that runs: who waits for it, and where it was begun. */
-interface Waiting {
-  resolve(ended: Ended): void;
-  reject(reason: unknown): void;
-  begun: { stack?: string };
-  record?: CallRecord | undefined;
+/** What a call came to. */
+interface End extends Ended {
+  /** The caller's signal ended the waiting. */
+  aborted?: { reason: unknown };
 }
 
 /** What the `node:diagnostics_channel` named `kazawallet:call` carries of each call. */
@@ -41,22 +39,19 @@ export interface CallMessage {
   outcome: Outcome | 'ok' | 'cancelled';
 }
 
-const running = new Map<number, Waiting | undefined>();
+const waiting = new Map<number, (end: End) => void>();
 let calls: Calls | undefined;
 let lastId = 0;
 
 /**
- * Makes a call; the promise is of its end.
- *
- * It is rejected with the error that the call came to, or with `signal.reason` where the signal was
- * aborted and nothing goes on.
+ * Makes a call, and gives what it came to: see `succeeded`.
  *
  * @throws what keeps it from being made.
  */
 export function ended(
   start: (call: CallStart) => CoreError | null,
   signal?: AbortSignal,
-): Promise<Ended> {
+): Promise<End> {
   if (signal?.aborted) {
     throw signal.reason;
   }
@@ -69,33 +64,39 @@ export function ended(
     stopListening?.();
     throw fromCore(refused);
   }
-  // An error that is made later must name the line that made the call, awaited there or not.
-  const begun: { stack?: string } = {};
-  Error.captureStackTrace(begun, ended);
-  if (running.size === 0) {
-    calls.keepAlive(true);
-  }
-  const end = new Promise<Ended>((resolve, reject) => {
-    running.set(call.id, { resolve, reject, begun });
+  const end = new Promise<End>((resolve) => {
+    waiting.set(call.id, resolve);
   });
-  return call.recorded || stopListening ? observed(end, call, stopListening) : end;
+  return call.recorded || stopListening ? observed(end, stopListening) : end;
+}
+
+/**
+ * The end of a call that brought what it was made for. It is asked where the call was made, so that
+ * an error's stack names the line that awaits it.
+ *
+ * @throws the error that it came to, or `signal.reason` where the signal was aborted and nothing goes
+ *   on.
+ */
+export function succeeded(end: End): Ended {
+  if (end.error !== undefined) {
+    const error = fromCore(end.error, end.aborted);
+    Error.captureStackTrace(error, succeeded);
+    throw error;
+  }
+  if (end.aborted !== undefined) {
+    throw end.aborted.reason;
+  }
+  return end;
 }
 
 /** The end of a call that can be given up, or of which there is something to say. */
-async function observed(
-  end: Promise<Ended>,
-  call: CallStart,
-  stopListening: (() => void) | undefined,
-): Promise<Ended> {
-  const waiting = running.get(call.id);
-  try {
-    return await end;
-  } finally {
-    stopListening?.();
-    if (waiting?.record !== undefined) {
-      publish(waiting.record);
-    }
+async function observed(end: Promise<End>, stopListening: (() => void) | undefined): Promise<End> {
+  const ended = await end;
+  stopListening?.();
+  if (ended.record !== undefined) {
+    publish(ended.record);
   }
+  return ended;
 }
 
 /** Who is told when a signal is aborted: all the calls that share it. */
@@ -134,54 +135,23 @@ function listen(signal: AbortSignal): Listener {
 
 function giveUp({ calls, id }: CallStart, reason: unknown): void {
   const abandoned = calls.abandon(id);
-  if (abandoned === null) {
-    return; // It has ended: the answer is on its way.
-  }
-  const waiting = settle(id);
-  if (waiting !== undefined) {
-    waiting.record = abandoned.record;
-  }
-  if (abandoned.error === undefined) {
-    waiting?.reject(reason);
-    return;
-  }
-  // It goes on, and the process waits for it.
-  calls.keepAlive(true);
-  running.set(id, undefined);
-  waiting?.reject(begunAt(waiting.begun, fromCore(abandoned.error, { reason })));
+  if (abandoned !== null) {
+    settle({ id, ...abandoned, aborted: { reason } });
+  } // Else it has ended: the answer is on its way.
 }
 
 /** Called by the native part when answers have arrived. */
 function deliver(): void {
   for (const end of calls?.take() ?? []) {
-    const waiting = settle(end.id);
-    if (waiting === undefined) {
-      continue; // Its caller was told already.
-    }
-    waiting.record = end.record;
-    if (end.error === undefined) {
-      waiting.resolve(end);
-    } else {
-      waiting.reject(begunAt(waiting.begun, fromCore(end.error)));
-    }
+    settle(end);
   }
 }
 
-function settle(id: number): Waiting | undefined {
-  const waiting = running.get(id);
-  running.delete(id);
-  if (running.size === 0) {
-    calls?.keepAlive(false);
-  }
-  return waiting;
-}
-
-function begunAt(begun: { stack?: string }, error: Error): Error {
-  const frames = begun.stack?.match(/^\s+at .*$/gm);
-  if (frames !== undefined && frames !== null) {
-    error.stack = [`${error.name}: ${error.message}`, ...frames].join('\n');
-  }
-  return error;
+/** Tells who waits. Nobody does where the caller gave up a payout that went on. */
+function settle(end: End): void {
+  const resolve = waiting.get(end.id);
+  waiting.delete(end.id);
+  resolve?.(end);
 }
 
 function publish({ endpoint, status, duration, attempts, outcome }: CallRecord): void {

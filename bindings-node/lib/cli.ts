@@ -16,16 +16,15 @@ async function main([command, ...rest]: string[]): Promise<number> {
   switch (command) {
     case 'simulator': {
       // Not before: `version` and `help` work where the native part is missing.
-      const { ended } = require('./calls.js') as typeof import('./calls.js');
-      const { native } = require('./native.js') as typeof import('./native.js');
+      const { ended, native, succeeded } = require('./loaded.js') as typeof import('./loaded.js');
       const program = new native.SimulatorProgram();
       for (const signal of ['SIGINT', 'SIGTERM'] as const) {
         process.once(signal, () => program.stop());
       }
-      const { exitStatus } = await ended(({ calls, id }) =>
+      const end = await ended(({ calls, id }) =>
         program.run(calls, id, ['npx kazawallet simulator', ...rest]),
       );
-      return exitStatus ?? 1;
+      return succeeded(end).exitStatus ?? 1;
     }
     case 'version':
     case '--version': {

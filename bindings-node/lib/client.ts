@@ -13,11 +13,11 @@ import {
   signalOf,
   text,
 } from './arguments.js';
-import { type CallStart, ended } from './calls.js';
+import { type CallStart, ended, succeeded } from './calls.js';
 import { fromCore, ValidationError } from './errors.js';
 import * as jsonText from './json-text.js';
 import { native } from './native.js';
-import type { Answer, CoreError, Connection as NativeConnection } from './native-module.js';
+import type { CoreError, Connection as NativeConnection } from './native-module.js';
 import { nativePaymentMethod, type PaymentMethod } from './payment-method.js';
 import {
   type Deposit,
@@ -150,19 +150,17 @@ class Connection {
   }
 
   /** Makes a call: see `ended`. */
-  answer(
+  end(
     given: Given,
     start: (connection: NativeConnection, call: CallStart, timeout?: number) => CoreError | null,
-  ): Promise<{ answer: Answer }> {
+  ): ReturnType<typeof ended> {
     const connection = this.#native;
     if (connection === undefined) {
       throw new Error('the client is closed: make a new one, or close it later');
     }
     const timeout = milliseconds('timeout', given['timeout']);
     const signal = signalOf(given['signal']);
-    const end = ended((call) => start(connection, call, timeout), signal);
-    // What did not end with an error, ended with an answer.
-    return end as Promise<{ answer: Answer }>;
+    return ended((call) => start(connection, call, timeout), signal);
   }
 
   close(): void {
@@ -278,10 +276,10 @@ export class Client {
     const given = options('request', settings, REQUEST);
     const [verb, target] = [text('method', method), text('path', path)];
     const json = jsonBody(given['json']);
-    const { answer } = await this.#connection.answer(given, (connection, call, timeout) =>
+    const end = await this.#connection.end(given, (connection, call, timeout) =>
       connection.request(call.calls, call.id, call.recorded, timeout, verb, target, json),
     );
-    return make.response(answer);
+    return make.response(succeeded(end));
   }
 
   /**
@@ -334,7 +332,7 @@ export class PaymentLinks {
     const currency = text('currency', given['currency']);
     const ref = optionalText('ref', given['ref']);
     const redirectUrl = optionalText('redirectUrl', given['redirectUrl']);
-    const { answer } = await this.#connection.answer(given, (connection, call, timeout) =>
+    const end = await this.#connection.end(given, (connection, call, timeout) =>
       connection.createPaymentLink(
         call.calls,
         call.id,
@@ -346,7 +344,7 @@ export class PaymentLinks {
         redirectUrl,
       ),
     );
-    return make.paymentLink(answer);
+    return make.paymentLink(succeeded(end));
   }
 }
 
@@ -400,7 +398,7 @@ export class Withdrawals {
     const currency = text('currency', given['currency']);
     const method = nativePaymentMethod('paymentMethod', given['paymentMethod']);
     const note = optionalText('note', given['note']);
-    const { answer } = await this.#connection.answer(given, (connection, call, timeout) =>
+    const end = await this.#connection.end(given, (connection, call, timeout) =>
       connection.createWithdrawal(
         call.calls,
         call.id,
@@ -412,7 +410,7 @@ export class Withdrawals {
         note,
       ),
     );
-    return make.withdrawal(answer);
+    return make.withdrawal(succeeded(end));
   }
 }
 
@@ -448,10 +446,10 @@ export class Wallets {
    */
   async list(settings?: CallOptions): Promise<WalletList> {
     const given = options('wallets.list', settings, CALL);
-    const { answer } = await this.#connection.answer(given, (connection, call, timeout) =>
+    const end = await this.#connection.end(given, (connection, call, timeout) =>
       connection.listWallets(call.calls, call.id, call.recorded, timeout),
     );
-    return make.walletList(answer);
+    return make.walletList(succeeded(end));
   }
 }
 
@@ -492,7 +490,7 @@ export class Deposits {
     const userEmail = text('userEmail', given['userEmail']);
     const method = nativePaymentMethod('paymentMethod', given['paymentMethod']);
     const note = optionalText('note', given['note']);
-    const { answer } = await this.#connection.answer(given, (connection, call, timeout) =>
+    const end = await this.#connection.end(given, (connection, call, timeout) =>
       connection.createDeposit(
         call.calls,
         call.id,
@@ -505,7 +503,7 @@ export class Deposits {
         note,
       ),
     );
-    return make.deposit(answer);
+    return make.deposit(succeeded(end));
   }
 }
 

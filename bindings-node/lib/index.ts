@@ -4,9 +4,6 @@
  * @packageDocumentation
  */
 
-// First: where it cannot be loaded, its own error is the one to be seen.
-import './native.js';
-
 export type { AmountLike, CallOptions } from './arguments.js';
 export type { CallMessage } from './calls.js';
 export {

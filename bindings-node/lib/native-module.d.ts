@@ -11,8 +11,6 @@ export declare class Calls {
   take(): Array<Ended>
   /** Gives a call up; `null` where it has ended already. */
   abandon(id: number): Abandoned | null
-  /** Whether the thread's loop must go on, since somebody waits. */
-  keepAlive(alive: boolean): void
 }
 
 /** A client of the core. */

@@ -2,15 +2,15 @@
 // `console.log` nor `JSON.stringify` shows it.
 
 import * as jsonText from './json-text.js';
-import type { Answer } from './native-module.js';
+import type { Answer, Ended } from './native-module.js';
 
-/** @internal How each is made: nobody else can. */
+/** @internal How each is made, from the end of a call that succeeded: nobody else can. */
 export const make = {} as {
-  response(answer: Answer): Response;
-  paymentLink(answer: Answer): PaymentLink;
-  withdrawal(answer: Answer): Withdrawal;
-  deposit(answer: Answer): Deposit;
-  walletList(answer: Answer): WalletList;
+  response(end: Ended): Response;
+  paymentLink(end: Ended): PaymentLink;
+  withdrawal(end: Ended): Withdrawal;
+  deposit(end: Ended): Deposit;
+  walletList(end: Ended): WalletList;
 };
 
 /**
@@ -22,7 +22,7 @@ export const make = {} as {
  */
 export class Response {
   static {
-    make.response = (answer) => new Response(answer);
+    make.response = (end) => new Response(end);
   }
 
   /** The HTTP status. */
@@ -31,7 +31,8 @@ export class Response {
   readonly requestId: string | undefined;
   readonly #content: string | Uint8Array;
 
-  private constructor(answer: Answer) {
+  private constructor(end: Ended) {
+    const answer = end.answer as Answer;
     this.status = answer.httpStatus;
     this.requestId = answer.requestId;
     this.#content = answer.body ?? '';
@@ -62,7 +63,7 @@ export class Response {
 /** A link through which a customer pays. */
 export class PaymentLink {
   static {
-    make.paymentLink = (answer) => new PaymentLink(answer);
+    make.paymentLink = (end) => new PaymentLink(end);
   }
 
   /** Where to send the customer. */
@@ -75,17 +76,18 @@ export class PaymentLink {
   /** The whole answer. */
   readonly raw: Response;
 
-  private constructor(answer: Answer) {
+  private constructor(end: Ended) {
+    const answer = end.answer as Answer;
     this.url = answer.url ?? '';
     this.id = answer.id;
-    this.raw = make.response(answer);
+    this.raw = make.response(end);
   }
 }
 
 /** A withdrawal that the provider answered without an error. Look at the status. */
 export class Withdrawal {
   static {
-    make.withdrawal = (answer) => new Withdrawal(answer);
+    make.withdrawal = (end) => new Withdrawal(end);
   }
 
   /** `approved` (documented). Other values are possible; `undefined` where the answer has none. */
@@ -94,9 +96,10 @@ export class Withdrawal {
   readonly raw: Response;
   readonly #message: string | undefined;
 
-  private constructor(answer: Answer) {
+  private constructor(end: Ended) {
+    const answer = end.answer as Answer;
     this.status = answer.status;
-    this.raw = make.response(answer);
+    this.raw = make.response(end);
     this.#message = answer.message;
   }
 
@@ -109,7 +112,7 @@ export class Withdrawal {
 /** A deposit that the provider answered without an error. Look at the status. */
 export class Deposit {
   static {
-    make.deposit = (answer) => new Deposit(answer);
+    make.deposit = (end) => new Deposit(end);
   }
 
   /** `pending` (reference). Other values are possible; `undefined` where the answer has none. */
@@ -121,10 +124,11 @@ export class Deposit {
   readonly #message: string | undefined;
   readonly #note: string | undefined;
 
-  private constructor(answer: Answer) {
+  private constructor(end: Ended) {
+    const answer = end.answer as Answer;
     this.status = answer.status;
     this.transactionId = answer.transactionId;
-    this.raw = make.response(answer);
+    this.raw = make.response(end);
     this.#message = answer.message;
     this.#note = answer.note;
   }
@@ -151,7 +155,7 @@ export interface Wallet {
 /** The merchant's wallets. It can be looped over. */
 export class WalletList implements Iterable<Wallet> {
   static {
-    make.walletList = (answer) => new WalletList(answer);
+    make.walletList = (end) => new WalletList(end);
   }
 
   /** One a currency, in the provider's order. */
@@ -159,9 +163,10 @@ export class WalletList implements Iterable<Wallet> {
   /** The whole answer. */
   readonly raw: Response;
 
-  private constructor(answer: Answer) {
+  private constructor(end: Ended) {
+    const answer = end.answer as Answer;
     this.wallets = answer.wallets ?? [];
-    this.raw = make.response(answer);
+    this.raw = make.response(end);
   }
 
   /** The wallets, one after the other. */

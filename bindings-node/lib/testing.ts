@@ -6,9 +6,6 @@
  * @packageDocumentation
  */
 
-// First: where it cannot be loaded, its own error is the one to be seen.
-import './native.js';
-
 import {
   type AmountLike,
   amountText,
@@ -19,7 +16,7 @@ import {
   text,
   wrongType,
 } from './arguments.js';
-import { type CallStart, ended } from './calls.js';
+import { type CallStart, ended, succeeded } from './calls.js';
 import { Client, type ClientOptions } from './client.js';
 import { native } from './native.js';
 import type { CoreError, Delivery as NativeDelivery, RunningSimulator } from './native-module.js';
@@ -357,7 +354,7 @@ export class Simulator {
 
   /** Stops it. Stopping twice does nothing. */
   async stop(): Promise<void> {
-    await ended((call) => this.#running.stop(call.calls, call.id));
+    succeeded(await ended((call) => this.#running.stop(call.calls, call.id)));
   }
 
   /** Stops it, at the end of an `await using` block. */
@@ -366,7 +363,7 @@ export class Simulator {
   }
 
   async #deliver(start: (call: CallStart) => CoreError | null): Promise<[Delivery, ...Delivery[]]> {
-    const { simulatorError, deliveries } = await ended(start);
+    const { simulatorError, deliveries } = succeeded(await ended(start));
     accepted(simulatorError);
     return (deliveries ?? []).map(deliveryOf) as [Delivery, ...Delivery[]];
   }

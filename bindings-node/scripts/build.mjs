@@ -31,8 +31,13 @@ const LICENCES = ['LICENSE-APACHE', 'LICENSE-MIT'];
 const STAGING = path.join(PACKAGE, 'npm');
 const MAIN = path.join(STAGING, 'main');
 
-/** The names by which the package is loaded, and so what needs a form for `import`. */
-const ENTRIES = ['index', 'testing'];
+/** What tsc makes of lib/. */
+const COMPILED = path.join(STAGING, 'compiled');
+/** The one file that is loaded, and what each name by which the package is loaded takes from it. */
+const LOADED = 'loaded.js';
+const ENTRIES = { index: 'main', testing: 'testing' };
+/** What is loaded by itself. */
+const ALONE = ['browser.js', 'cli.js'];
 
 /** @param {{ check: boolean }} options */
 export async function build({ check }) {
@@ -114,7 +119,25 @@ async function keepDeclarations(generated, check) {
 async function compile() {
   step('compiling the TypeScript face');
   await rm(DIST, { recursive: true, force: true });
+  await mkdir(DIST);
   await runTool('tsc', ['--project', 'tsconfig.json']);
+  // Only now is it sure to be installed.
+  const esbuild = await import('esbuild');
+  await esbuild.build({
+    entryPoints: [path.join(COMPILED, LOADED)],
+    outfile: path.join(DIST, LOADED),
+    bundle: true,
+    platform: 'node',
+    format: 'cjs',
+    target: 'node20',
+    keepNames: true,
+    external: ['kazawallet-*'],
+  });
+  for (const name of await readdir(COMPILED)) {
+    if (name.endsWith('.d.ts') || ALONE.includes(name)) {
+      await cp(path.join(COMPILED, name), path.join(DIST, name));
+    }
+  }
 }
 
 /**
@@ -131,22 +154,28 @@ function linkForDevelopment(native) {
 }
 
 /**
- * Writes the forms for `import`. They only name what the CommonJS files export, so that both ways of
- * loading the package share its classes.
+ * Writes what is loaded by name: by `require`, and by `import`. They only name what the one file
+ * holds, so that all ways of loading the package share its classes.
  */
 async function writeModules() {
-  for (const entry of ENTRIES) {
-    const file = path.join(DIST, `${entry}.js`);
-    const names = Object.keys(createRequire(import.meta.url)(file)).sort();
-    // What `import` can name is found by reading the file, not by running it.
-    const found = await import(pathToFileURL(file).href);
-    const hidden = names.filter((name) => !(name in found));
-    if (names.length === 0 || hidden.length > 0) {
-      throw new Failed(`import does not find what dist/${entry}.js exports: ${hidden}`);
+  const loaded = createRequire(import.meta.url)(path.join(DIST, LOADED));
+  for (const [entry, from] of Object.entries(ENTRIES)) {
+    const names = Object.keys(loaded[from]).sort();
+    const written = {
+      js: `'use strict';\nconst { ${from} } = require('./${LOADED}');\n${names
+        .map((name) => `exports.${name} = ${from}.${name};\n`)
+        .join('')}`,
+      mjs: `export {\n${names.map((name) => `  ${name},\n`).join('')}} from './${entry}.js';\n`,
+      'd.mts': `export * from './${entry}.js';\n`,
+    };
+    for (const [extension, text] of Object.entries(written)) {
+      await writeFile(path.join(DIST, `${entry}.${extension}`), text);
     }
-    const list = names.map((name) => `  ${name},\n`).join('');
-    await writeFile(path.join(DIST, `${entry}.mjs`), `export {\n${list}} from './${entry}.js';\n`);
-    await writeFile(path.join(DIST, `${entry}.d.mts`), `export * from './${entry}.js';\n`);
+    // What `import` can name is found by reading the file, not by running it.
+    const found = await import(pathToFileURL(path.join(DIST, `${entry}.mjs`)).href);
+    if (names.length === 0 || names.some((name) => found[name] !== loaded[from][name])) {
+      throw new Failed(`import does not find what dist/${entry}.js exports`);
+    }
   }
 }
 

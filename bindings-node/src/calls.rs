@@ -1,12 +1,13 @@
 //! The calls of one JavaScript thread: they run on the process's runtime, and what they come to is
 //! handed over in batches.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::future::{Future, IntoFuture};
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use kazawallet::CallWatch;
+use kazawallet::{CallWatch, Outcome};
 use napi::bindgen_prelude::*;
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi_derive::napi;
@@ -24,8 +25,9 @@ type Wake = ThreadsafeFunction<(), (), (), Status, false, true>;
 #[napi]
 pub struct Calls {
     queue: Arc<Queue>,
-    /// The same as the queue's, since keeping the loop alive wants it for itself.
-    wake: Wake,
+    env: Env,
+    /// While somebody waits, it keeps the thread's loop alive.
+    alive: RefCell<Wake>,
 }
 
 struct Queue {
@@ -79,52 +81,44 @@ pub struct Abandoned {
 impl Calls {
     /// `wake` is called when something has ended.
     #[napi(constructor)]
-    pub fn new(wake: Function<'_, (), ()>) -> Result<Self> {
+    pub fn new(env: Env, wake: Function<'_, (), ()>) -> Result<Self> {
         let build = || {
             wake.build_threadsafe_function::<()>().callee_handled::<false>().weak::<true>().build()
         };
-        Ok(Self {
-            queue: Arc::new(Queue { state: Mutex::default(), wake: build()? }),
-            wake: build()?,
-        })
+        let queue = Arc::new(Queue { state: Mutex::default(), wake: build()? });
+        Ok(Self { queue, env, alive: RefCell::new(build()?) })
     }
 
     /// What has ended since the last time.
     #[napi]
-    pub fn take(&self) -> Vec<Ended> {
-        mem::take(&mut self.queue.lock().ended)
+    pub fn take(&self) -> Result<Vec<Ended>> {
+        let mut state = self.queue.lock();
+        let ended = mem::take(&mut state.ended);
+        self.keep_alive(&state)?;
+        Ok(ended)
     }
 
     /// Gives a call up; `null` where it has ended already.
     #[napi]
-    pub fn abandon(&self, id: u32) -> Option<Abandoned> {
+    pub fn abandon(&self, id: u32) -> Result<Option<Abandoned>> {
         let mut state = self.queue.lock();
-        let running = state.running.get(&id)?;
-        let watch = running.watch.as_ref()?;
-        if watch.outcome().is_some() {
-            return None;
-        }
-        let recorded = running.recorded;
-        Some(match watch.abandon() {
+        let Some(running) = state.running.get(&id) else { return Ok(None) };
+        let Some(watch) = running.watch.clone().filter(|watch| watch.outcome().is_none()) else {
+            return Ok(None);
+        };
+        let (task, recorded) = (running.task.clone(), running.recorded);
+        let (error, outcome) = match watch.abandon() {
             Ok(()) => {
-                let record = recorded.then(|| CallRecord::of(watch, "cancelled")).flatten();
-                running.task.abort();
+                task.abort();
                 state.running.remove(&id);
-                Abandoned { error: None, record }
+                self.keep_alive(&state)?;
+                (None, "cancelled")
             }
-            Err(error) => {
-                let outcome = error.outcome().map_or("unknown", |outcome| outcome.as_str());
-                let record = recorded.then(|| CallRecord::of(watch, outcome)).flatten();
-                Abandoned { error: Some(CoreError::from(error)), record }
-            }
-        })
-    }
-
-    /// Whether the thread's loop must go on, since somebody waits.
-    #[napi]
-    #[allow(deprecated, reason = "a handle that is kept cannot be dropped in order to let go")]
-    pub fn keep_alive(&mut self, env: Env, alive: bool) -> Result<()> {
-        if alive { self.wake.refer(&env) } else { self.wake.unref(&env) }
+            // It goes on, and the thread's loop with it.
+            Err(error) => (Some(error), Outcome::Unknown.as_str()),
+        };
+        let record = recorded.then(|| CallRecord::of(&watch, outcome)).flatten();
+        Ok(Some(Abandoned { error: error.map(CoreError::from), record }))
     }
 }
 
@@ -166,7 +160,19 @@ impl Calls {
         let mut state = self.queue.lock();
         let task = runtime.spawn(async move { queue.push(Ended { id, ..future.await }) });
         state.running.insert(id, Running { task: task.abort_handle(), watch, recorded });
-        Ok(())
+        self.keep_alive(&state)
+    }
+
+    /// The thread's loop goes on as long as there is something to wait for.
+    #[allow(deprecated, reason = "a handle that is kept cannot be dropped in order to let go")]
+    fn keep_alive(&self, state: &State) -> Result<()> {
+        let mut alive =
+            self.alive.try_borrow_mut().map_err(|_| Error::from_status(Status::Closing))?;
+        if state.running.is_empty() && state.ended.is_empty() {
+            alive.unref(&self.env)
+        } else {
+            alive.refer(&self.env)
+        }
     }
 }
 
