@@ -267,6 +267,7 @@ test('calls under Promise.all name the line of the caller', () =>
       ]);
       assert.fail();
     } catch (error) {
+      assert.ok(error instanceof kazawallet.AuthenticationError);
       checkNames(error, line);
     }
   }));
