@@ -23,7 +23,18 @@ export interface CallOptions {
 export type Given = Readonly<Record<string, unknown>>;
 
 /** Holds an object of options to the names that are known. */
-export function options(owner: string, given: unknown, known: readonly string[]): Given {
+export function options(
+  owner: string,
+  given: unknown,
+  known: readonly string[],
+  surplus: readonly unknown[] = [],
+): Given {
+  if (surplus.length > 0) {
+    // Other packages take them there. Overlooked, a payout would go out without its limits.
+    throw new TypeError(
+      `${owner} takes one object of options, with \`timeout\` and \`signal\` in it, and nothing behind it`,
+    );
+  }
   if (given === undefined) {
     return {};
   }

@@ -35,7 +35,7 @@ export interface CallMessage {
   duration: number;
   /** How many tries were begun. */
   attempts: number;
-  /** `ok`, an error's `outcome`, or `cancelled` for a call that was given up before it left. */
+  /** `ok`, an error's `outcome`, or `cancelled` for a call that its caller gave up. */
   outcome: Outcome | 'ok' | 'cancelled';
 }
 

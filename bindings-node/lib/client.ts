@@ -272,8 +272,14 @@ export class Client {
    * response.status; // 200
    * await sim.stop();
    */
-  async request(method: HttpMethod, path: string, settings?: RequestOptions): Promise<Response> {
-    const given = options('request', settings, REQUEST);
+  request(method: HttpMethod, path: string, settings?: RequestOptions): Promise<Response>;
+  async request(
+    method: HttpMethod,
+    path: string,
+    settings?: RequestOptions,
+    ...surplus: unknown[]
+  ): Promise<Response> {
+    const given = options('request', settings, REQUEST, surplus);
     const [verb, target] = [text('method', method), text('path', path)];
     const json = jsonBody(given['json']);
     const end = await this.#connection.end(given, (connection, call, timeout) =>
@@ -326,8 +332,9 @@ export class PaymentLinks {
    * link.id !== undefined; // true
    * await sim.stop();
    */
-  async create(link: CreatePaymentLinkOptions): Promise<PaymentLink> {
-    const given = options('paymentLinks.create', link, CREATE_PAYMENT_LINK);
+  create(link: CreatePaymentLinkOptions): Promise<PaymentLink>;
+  async create(link: CreatePaymentLinkOptions, ...surplus: unknown[]): Promise<PaymentLink> {
+    const given = options('paymentLinks.create', link, CREATE_PAYMENT_LINK, surplus);
     const amount = amountText('amount', given['amount']);
     const currency = text('currency', given['currency']);
     const ref = optionalText('ref', given['ref']);
@@ -392,8 +399,9 @@ export class Withdrawals {
    * withdrawal.status; // 'approved'
    * await sim.stop();
    */
-  async create(withdrawal: CreateWithdrawalOptions): Promise<Withdrawal> {
-    const given = options('withdrawals.create', withdrawal, CREATE_WITHDRAWAL);
+  create(withdrawal: CreateWithdrawalOptions): Promise<Withdrawal>;
+  async create(withdrawal: CreateWithdrawalOptions, ...surplus: unknown[]): Promise<Withdrawal> {
+    const given = options('withdrawals.create', withdrawal, CREATE_WITHDRAWAL, surplus);
     const amount = amountText('amount', given['amount']);
     const currency = text('currency', given['currency']);
     const method = nativePaymentMethod('paymentMethod', given['paymentMethod']);
@@ -444,8 +452,9 @@ export class Wallets {
    * list.wallets.find((wallet) => wallet.currency === 'USD')?.amount; // '250.00'
    * await sim.stop();
    */
-  async list(settings?: CallOptions): Promise<WalletList> {
-    const given = options('wallets.list', settings, CALL);
+  list(settings?: CallOptions): Promise<WalletList>;
+  async list(settings?: CallOptions, ...surplus: unknown[]): Promise<WalletList> {
+    const given = options('wallets.list', settings, CALL, surplus);
     const end = await this.#connection.end(given, (connection, call, timeout) =>
       connection.listWallets(call.calls, call.id, call.recorded, timeout),
     );
@@ -483,8 +492,9 @@ export class Deposits {
    * deposit.status; // 'pending'
    * await sim.stop();
    */
-  async create(deposit: CreateDepositOptions): Promise<Deposit> {
-    const given = options('deposits.create', deposit, CREATE_DEPOSIT);
+  create(deposit: CreateDepositOptions): Promise<Deposit>;
+  async create(deposit: CreateDepositOptions, ...surplus: unknown[]): Promise<Deposit> {
+    const given = options('deposits.create', deposit, CREATE_DEPOSIT, surplus);
     const amount = amountText('amount', given['amount']);
     const currency = text('currency', given['currency']);
     const userEmail = text('userEmail', given['userEmail']);

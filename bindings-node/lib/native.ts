@@ -82,7 +82,8 @@ function notInstalled(packages: readonly string[], platform: string): Error {
       'platform, where node_modules was copied from another machine or image, or where optional ' +
       'packages were left out (--omit=optional, --no-optional). Delete node_modules and the lock ' +
       `file, and run \`npm install\` on this platform; or run \`npm install ${packages[0]}\`` +
-      `${packages.length > 1 ? ` (on Alpine ${packages[1]})` : ''}.`,
+      `${packages.length > 1 ? ` (on Alpine ${packages[1]})` : ''}. A bundle needs node_modules ` +
+      'with kazawallet beside it.',
   );
 }
 

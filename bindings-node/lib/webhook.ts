@@ -92,7 +92,7 @@ export class PaymentEvent {
     return field(this.#packed, 0) ?? '';
   }
 
-  /** The amount, exactly as it stood in the delivery. Signed. Zero for a link that timed out. */
+  /** The amount, exactly as it stood in the delivery. Signed. Zero is possible where a link timed out. */
   get amount(): string {
     return field(this.#packed, 1) ?? '';
   }

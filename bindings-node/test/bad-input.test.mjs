@@ -797,6 +797,21 @@ test('fields keep their order, and what they were when the method was made', asy
   assert.equal(wanted.length, 6);
 });
 
+test('options behind the options, where other packages take them, are not overlooked', async () => {
+  for (const operation of OPERATIONS) {
+    const [resource = '', method = ''] = operation.split('.');
+    /** @type {any} */
+    const owner = client;
+    const made = () =>
+      operation === 'request'
+        ? owner.request('POST', '/wallet-cards/create', OPTIONS[operation], { timeout: 5_000 })
+        : owner[resource][method](OPTIONS[operation], { timeout: 5_000 });
+    const error = await refusal(made);
+    assert.ok(error instanceof TypeError);
+    assert.match(error.message, /one object of options, with `timeout` and `signal` in it/);
+  }
+});
+
 // ---------------------------------------------------------------- the raw request
 
 /**

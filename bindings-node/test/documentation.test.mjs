@@ -161,10 +161,20 @@ async function checkShop(shop, sim) {
   assert.equal(await order(), 'open');
 
   sim.webhookUrl = `${shop}/webhook`;
+  // A link that timed out leaves the order open, and cannot be made a payment of.
+  const again = await fetch(`${shop}/checkout`, { method: 'POST', redirect: 'manual' });
+  await again.arrayBuffer();
+  const [timedOut] = await sim.timeOut(again.headers.get('location') ?? '');
+  const edited = Buffer.from(timedOut.body).toString().replace('timed_out', 'fulfilled');
+  assert.equal(await deliver(edited), 200);
+  assert.equal(await order(), 'open');
+
   const [delivery] = await sim.pay(link);
   assert.equal(delivery.orderId, orderId);
   assert.equal(delivery.answered, 200);
   assert.equal(await order(), 'fulfilled');
   assert.equal(await deliver(JSON.stringify({ ...genuine, status: 'timed_out' })), 200);
   assert.equal(await order(), 'fulfilled');
+  const late = await fetch(`${shop}/checkout`, { method: 'POST', redirect: 'manual' });
+  assert.equal(late.status, 409);
 }
