@@ -55,6 +55,14 @@ export function options(
         : `${owner} has no option ${named}: it has none`,
     );
   }
+  const inherited = known.filter(
+    (name) => name in given && !Object.hasOwn(given, name) && !(name in Object.prototype),
+  );
+  if (inherited.length > 0) {
+    throw new TypeError(
+      `${owner}: \`${inherited[0]}\` is inherited, and options are an object's own properties`,
+    );
+  }
   // Its own alone, read once: what somebody else left on `Object.prototype` is no option.
   return Object.assign(Object.create(null), given);
 }
