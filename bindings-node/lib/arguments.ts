@@ -36,7 +36,7 @@ export function options(
     );
   }
   if (given === undefined) {
-    return {};
+    return Object.create(null);
   }
   if (!isObject(given)) {
     throw new TypeError(

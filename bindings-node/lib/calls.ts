@@ -4,7 +4,7 @@
 import { channel } from 'node:diagnostics_channel';
 
 import { fromCore } from './errors.js';
-import { native } from './native.js';
+import { native, own } from './native.js';
 import type { CallRecord, Calls, CoreError, Ended } from './native-module.js';
 import type { Outcome } from './outcome.js';
 
@@ -59,14 +59,22 @@ export function ended(
   lastId = (lastId + 1) >>> 0;
   const call = { calls, id: lastId, recorded: finished.hasSubscribers };
   const stopListening = signal && onAbort(signal, () => giveUp(call, signal.reason));
-  const refused = start(call);
-  if (refused !== null) {
-    stopListening?.();
-    throw fromCore(refused);
-  }
   const end = new Promise<End>((resolve) => {
     waiting.set(call.id, resolve);
   });
+  let begun = false;
+  try {
+    const refused = start(call);
+    if (refused !== null) {
+      throw fromCore(refused);
+    }
+    begun = true;
+  } finally {
+    if (!begun) {
+      waiting.delete(call.id);
+      stopListening?.();
+    }
+  }
   return call.recorded || stopListening ? observed(end, stopListening) : end;
 }
 
@@ -78,13 +86,14 @@ export function ended(
  *   on.
  */
 export function succeeded(end: End): Ended {
-  if (end.error !== undefined) {
-    const error = fromCore(end.error, end.aborted);
-    Error.captureStackTrace(error, succeeded);
+  const [failed, aborted] = [own(end, 'error'), own(end, 'aborted')];
+  if (failed !== undefined) {
+    const error = fromCore(failed, aborted);
+    Error.captureStackTrace?.(error, succeeded);
     throw error;
   }
-  if (end.aborted !== undefined) {
-    throw end.aborted.reason;
+  if (aborted !== undefined) {
+    throw aborted.reason;
   }
   return end;
 }
@@ -92,9 +101,14 @@ export function succeeded(end: End): Ended {
 /** The end of a call that can be given up, or of which there is something to say. */
 async function observed(end: Promise<End>, stopListening: (() => void) | undefined): Promise<End> {
   const ended = await end;
-  stopListening?.();
-  if (ended.record !== undefined) {
-    publish(ended.record);
+  try {
+    stopListening?.();
+  } catch {
+    // A signal of somebody's own making must not take the answer away.
+  }
+  const record = own(ended, 'record');
+  if (record !== undefined) {
+    publish(record);
   }
   return ended;
 }
@@ -154,7 +168,9 @@ function settle(end: End): void {
   resolve?.(end);
 }
 
-function publish({ endpoint, status, duration, attempts, outcome }: CallRecord): void {
+function publish(record: CallRecord): void {
+  const { endpoint, duration, attempts, outcome } = record;
+  const status = own(record, 'status');
   const message = { endpoint, status, duration, attempts, outcome } as CallMessage;
   finished.publish(message);
 }

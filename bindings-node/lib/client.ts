@@ -1,3 +1,5 @@
+import { types } from 'node:util';
+
 import {
   type AmountLike,
   amountText,
@@ -231,17 +233,17 @@ export class Client {
         proxy: optionalOptionText('proxy', given['proxy']),
         rootCertificates: isAbsent(certificates)
           ? undefined
-          : certificates instanceof Uint8Array
+          : types.isUint8Array(certificates)
             ? certificates
             : Buffer.from(optionText('rootCertificates', certificates)),
         appName: optionalOptionText('appName', given['appName']),
       },
       environment(),
     );
-    if (!(connection instanceof native.Connection)) {
+    if (Object.hasOwn(connection, 'code')) {
       throw fromCore(connection as CoreError);
     }
-    this.#connection = new Connection(connection);
+    this.#connection = new Connection(connection as NativeConnection);
     this.paymentLinks = new PaymentLinks(this.#connection);
     this.withdrawals = new Withdrawals(this.#connection);
     this.wallets = new Wallets(this.#connection);
@@ -519,8 +521,13 @@ export class Deposits {
 
 /** The process's own variables; a worker thread may have others than the system knows of. */
 function environment(): Record<string, string> {
-  const ours = Object.entries(process.env).filter(([name]) => name.startsWith('KAZAWALLET_'));
-  return Object.fromEntries(ours) as Record<string, string>;
+  const ours: Record<string, string> = Object.create(null);
+  for (const [name, value] of Object.entries(process.env)) {
+    if (name.startsWith('KAZAWALLET_')) {
+      ours[name] = optionText(name, value);
+    }
+  }
+  return ours;
 }
 
 function jsonBody(value: unknown): string | undefined {

@@ -1,6 +1,7 @@
 // The errors, and how the core's become them: by their stable code, in a table.
 
 import * as jsonText from './json-text.js';
+import { own } from './native.js';
 import type { CoreError } from './native-module.js';
 import type { Outcome } from './outcome.js';
 
@@ -76,7 +77,7 @@ export class KazawalletError extends Error {
   readonly outcome: Outcome | undefined;
 
   constructor(message?: string, attributes: ErrorAttributes = {}) {
-    super(message, 'cause' in attributes ? { cause: attributes.cause } : undefined);
+    super(message, Object.hasOwn(attributes, 'cause') ? { cause: attributes.cause } : undefined);
     this.outcome = attributes.outcome;
   }
 }
@@ -402,26 +403,33 @@ export function halfACharacter(
  * @internal
  */
 export function fromCore(error: CoreError, aborted?: { reason: unknown }): KazawalletError {
-  const { code, message, outcome, details, cause, ...rest } = error;
-  const attributes: ErrorAttributes = { ...rest };
-  // The webhook side has no outcome, and the others always have one.
-  if (outcome !== undefined) {
-    attributes.outcome = outcome as Outcome;
-  }
-  if (details !== undefined) {
-    attributes.details = jsonText.readLeniently(details);
-  }
+  const details = own(error, 'details');
+  const attributes: ErrorAttributes = {
+    status: own(error, 'status'),
+    key: own(error, 'key'),
+    details: details === undefined ? undefined : jsonText.readLeniently(details),
+    retryAfter: own(error, 'retryAfter'),
+    requestId: own(error, 'requestId'),
+    body: own(error, 'body'),
+    field: own(error, 'field'),
+    expected: own(error, 'expected'),
+    actual: own(error, 'actual'),
+    // The webhook side has none, and the others always have one.
+    outcome: own(error, 'outcome') as Outcome | undefined,
+  };
+  const cause = own(error, 'cause');
   if (aborted !== undefined) {
     attributes.cause = aborted.reason;
   } else if (cause !== undefined) {
     attributes.cause = systemError(cause);
   }
-  return new (BY_CODE[code] ?? KazawalletError)(message, attributes);
+  return new (BY_CODE[error.code] ?? KazawalletError)(error.message, attributes);
 }
 
 /** What the system said, as Node.js tells it: with `errno` and `code`, where it has a number. */
-function systemError({ message, errno }: NonNullable<CoreError['cause']>): Error {
-  const error = new Error(message);
+function systemError(said: NonNullable<CoreError['cause']>): Error {
+  const error = new Error(said.message);
+  const errno = own(said, 'errno');
   if (errno === undefined) {
     return error;
   }

@@ -74,7 +74,7 @@ function wholeCharacters(name: string, text: string): void {
 function exactNumber(name: string, number: number): number {
   if (!Number.isSafeInteger(number)) {
     throw new TypeError(
-      `\`${name}\` holds ${number}, which is not exact as a number: write it as text, such as "10.50"`,
+      `\`${name}\` holds a number that is not exact: write it as text, such as "10.50"`,
     );
   }
   return number;

@@ -12,6 +12,14 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   'win32-arm64': ['kazawallet-win32-arm64-msvc'],
 };
 
+/**
+ * A field of what the native part handed over. It leaves out what there is none of, and what somebody
+ * else left on `Object.prototype` must not be taken for it.
+ */
+export function own<T extends object, K extends keyof T>(from: T, name: K): T[K] | undefined {
+  return Object.hasOwn(from, name) ? from[name] : undefined;
+}
+
 /** The native part. */
 export const native: typeof NativeModule = load();
 

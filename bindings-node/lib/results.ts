@@ -2,6 +2,7 @@
 // `console.log` nor `JSON.stringify` shows it.
 
 import * as jsonText from './json-text.js';
+import { own } from './native.js';
 import type { Answer, Ended } from './native-module.js';
 
 /** @internal How each is made, from the end of a call that succeeded: nobody else can. */
@@ -34,8 +35,8 @@ export class Response {
   private constructor(end: Ended) {
     const answer = end.answer as Answer;
     this.status = answer.httpStatus;
-    this.requestId = answer.requestId;
-    this.#content = answer.body ?? '';
+    this.requestId = own(answer, 'requestId');
+    this.#content = own(answer, 'body') ?? '';
   }
 
   /** The body's bytes: a `Buffer`. */
@@ -78,8 +79,8 @@ export class PaymentLink {
 
   private constructor(end: Ended) {
     const answer = end.answer as Answer;
-    this.url = answer.url ?? '';
-    this.id = answer.id;
+    this.url = own(answer, 'url') ?? '';
+    this.id = own(answer, 'id');
     this.raw = make.response(end);
   }
 }
@@ -98,9 +99,9 @@ export class Withdrawal {
 
   private constructor(end: Ended) {
     const answer = end.answer as Answer;
-    this.status = answer.status;
+    this.status = own(answer, 'status');
     this.raw = make.response(end);
-    this.#message = answer.message;
+    this.#message = own(answer, 'message');
   }
 
   /** The provider's message. */
@@ -126,11 +127,11 @@ export class Deposit {
 
   private constructor(end: Ended) {
     const answer = end.answer as Answer;
-    this.status = answer.status;
-    this.transactionId = answer.transactionId;
+    this.status = own(answer, 'status');
+    this.transactionId = own(answer, 'transactionId');
     this.raw = make.response(end);
-    this.#message = answer.message;
-    this.#note = answer.note;
+    this.#message = own(answer, 'message');
+    this.#note = own(answer, 'note');
   }
 
   /** The provider's message. */
@@ -165,7 +166,7 @@ export class WalletList implements Iterable<Wallet> {
 
   private constructor(end: Ended) {
     const answer = end.answer as Answer;
-    this.wallets = answer.wallets ?? [];
+    this.wallets = own(answer, 'wallets') ?? [];
     this.raw = make.response(end);
   }
 

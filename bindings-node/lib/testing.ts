@@ -18,7 +18,7 @@ import {
 } from './arguments.js';
 import { type CallStart, ended, succeeded } from './calls.js';
 import { Client, type ClientOptions } from './client.js';
-import { native } from './native.js';
+import { native, own } from './native.js';
 import type { CoreError, Delivery as NativeDelivery, RunningSimulator } from './native-module.js';
 import { type Status, Webhook } from './webhook.js';
 
@@ -234,8 +234,8 @@ export class Simulator {
       path: request.path,
       headers: request.headers as [string, string][],
       body: request.body,
-      status: request.status,
-      fault: request.fault,
+      status: own(request, 'status'),
+      fault: own(request, 'fault'),
     }));
   }
 
@@ -363,9 +363,9 @@ export class Simulator {
   }
 
   async #deliver(start: (call: CallStart) => CoreError | null): Promise<[Delivery, ...Delivery[]]> {
-    const { simulatorError, deliveries } = succeeded(await ended(start));
-    accepted(simulatorError);
-    return (deliveries ?? []).map(deliveryOf) as [Delivery, ...Delivery[]];
+    const end = succeeded(await ended(start));
+    accepted(own(end, 'simulatorError'));
+    return (own(end, 'deliveries') ?? []).map(deliveryOf) as [Delivery, ...Delivery[]];
   }
 }
 
@@ -373,12 +373,12 @@ export class Simulator {
 function deliveryOf(delivery: NativeDelivery): Delivery {
   return {
     orderId: delivery.orderId,
-    url: delivery.url,
+    url: own(delivery, 'url'),
     contentType: delivery.contentType,
     body: Buffer.from(delivery.body),
-    fault: delivery.fault,
+    fault: own(delivery, 'fault'),
     outcome: delivery.outcome,
-    answered: delivery.answered,
+    answered: own(delivery, 'answered'),
   };
 }
 

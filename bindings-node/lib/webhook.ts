@@ -284,10 +284,10 @@ export class Webhook {
 }
 
 function webhookOrThrow(made: NativeWebhook | CoreError): NativeWebhook {
-  if ('code' in made) {
-    throw fromCore(made);
+  if (Object.hasOwn(made, 'code')) {
+    throw fromCore(made as CoreError);
   }
-  return made;
+  return made as NativeWebhook;
 }
 
 function wellFormedText(body: string): string {
@@ -299,8 +299,7 @@ function wellFormedText(body: string): string {
 
 function rawBytes(body: unknown): Uint8Array {
   if (types.isUint8Array(body)) {
-    // What another thread may change is looked at once. (A Buffer's own `slice` copies nothing.)
-    return body.buffer instanceof SharedArrayBuffer ? Uint8Array.prototype.slice.call(body) : body;
+    return body;
   }
   if (types.isArrayBuffer(body)) {
     return new Uint8Array(body);

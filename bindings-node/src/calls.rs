@@ -4,8 +4,8 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::future::{Future, IntoFuture};
-use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{mem, thread};
 
 use kazawallet::{CallWatch, Outcome};
 use napi::bindgen_prelude::*;
@@ -80,7 +80,7 @@ pub struct Abandoned {
 #[napi]
 impl Calls {
     /// `wake` is called when something has ended.
-    #[napi(constructor)]
+    #[napi(constructor, catch_unwind)]
     pub fn new(env: Env, wake: Function<'_, (), ()>) -> Result<Self> {
         let build = || {
             wake.build_threadsafe_function::<()>().callee_handled::<false>().weak::<true>().build()
@@ -90,7 +90,7 @@ impl Calls {
     }
 
     /// What has ended since the last time.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn take(&self) -> Result<Vec<Ended>> {
         let mut state = self.queue.lock();
         let ended = mem::take(&mut state.ended);
@@ -99,7 +99,7 @@ impl Calls {
     }
 
     /// Gives a call up; `null` where it has ended already.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn abandon(&self, id: u32) -> Result<Option<Abandoned>> {
         let mut state = self.queue.lock();
         let Some(running) = state.running.get(&id) else { return Ok(None) };
@@ -158,7 +158,11 @@ impl Calls {
         let queue = self.queue.clone();
         // It cannot end before it is among those that run.
         let mut state = self.queue.lock();
-        let task = runtime.spawn(async move { queue.push(Ended { id, ..future.await }) });
+        let task = runtime.spawn(async move {
+            let unanswered = Unanswered { queue, id };
+            let ended = Ended { id, ..future.await };
+            unanswered.queue.push(ended);
+        });
         state.running.insert(id, Running { task: task.abort_handle(), watch, recorded });
         self.keep_alive(&state)
     }
@@ -181,6 +185,21 @@ impl Drop for Calls {
     fn drop(&mut self) {
         for running in self.queue.lock().running.values() {
             running.task.abort();
+        }
+    }
+}
+
+/// Sees to it that a call comes to an end even where it panics: else its caller would wait for ever.
+struct Unanswered {
+    queue: Arc<Queue>,
+    id: u32,
+}
+
+impl Drop for Unanswered {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            let error = Some(CoreError::stopped());
+            self.queue.push(Ended { id: self.id, error, ..Ended::default() });
         }
     }
 }

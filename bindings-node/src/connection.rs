@@ -50,7 +50,7 @@ pub struct ConnectionOptions {
 }
 
 /// Makes a client. `environment` holds the variables that count.
-#[napi]
+#[napi(catch_unwind)]
 pub fn connect(
     options: ConnectionOptions,
     environment: HashMap<String, String>,
@@ -96,7 +96,7 @@ pub fn connect(
 #[napi]
 impl Connection {
     /// Starts the call; what is given back was refused at once.
-    #[napi]
+    #[napi(catch_unwind)]
     #[allow(clippy::too_many_arguments, reason = "the call's arguments, as JavaScript gives them")]
     pub fn create_payment_link(
         &self,
@@ -124,7 +124,7 @@ impl Connection {
     }
 
     /// Starts the call; what is given back was refused at once.
-    #[napi]
+    #[napi(catch_unwind)]
     #[allow(clippy::too_many_arguments, reason = "the call's arguments, as JavaScript gives them")]
     pub fn create_withdrawal(
         &self,
@@ -149,7 +149,7 @@ impl Connection {
     }
 
     /// Starts the call; what is given back was refused at once.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn list_wallets(
         &self,
         calls: &Calls,
@@ -161,7 +161,7 @@ impl Connection {
     }
 
     /// Starts the call; what is given back was refused at once.
-    #[napi]
+    #[napi(catch_unwind)]
     #[allow(clippy::too_many_arguments, reason = "the call's arguments, as JavaScript gives them")]
     pub fn create_deposit(
         &self,
@@ -188,7 +188,7 @@ impl Connection {
     }
 
     /// Starts the call; what is given back was refused at once.
-    #[napi]
+    #[napi(catch_unwind)]
     #[allow(clippy::too_many_arguments, reason = "the call's arguments, as JavaScript gives them")]
     pub fn request(
         &self,
@@ -214,7 +214,7 @@ impl Connection {
     }
 
     /// Lets the connections go. Calls that run come to their end.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn close(&self) -> Result<()> {
         let _inside = runtime::handle()?.enter();
         drop(self.client.take());

@@ -3,7 +3,7 @@
 use std::error::Error as StdError;
 use std::io;
 
-use kazawallet::{Error, ErrorKind};
+use kazawallet::{Error, ErrorKind, Outcome};
 use napi_derive::napi;
 
 /// An error of the core.
@@ -79,12 +79,24 @@ impl From<Error> for CoreError {
 }
 
 impl CoreError {
+    /// A call that panicked. A payout is not among them: the core tells of its task.
+    pub(crate) fn stopped() -> Self {
+        let message = "the call stopped before it came to its end: the system may be out of threads or of \
+                       memory, or this is a bug of kazawallet";
+        Self {
+            code: ErrorKind::Connection.code().to_owned(),
+            message: message.to_owned(),
+            outcome: Some(Outcome::Unknown.as_str().to_owned()),
+            ..Self::default()
+        }
+    }
+
     /// An argument that only this side can judge, refused as the core refuses the others.
     pub(crate) fn refused(field: &str, problem: impl std::fmt::Display) -> Self {
         Self {
             code: ErrorKind::Validation.code().to_owned(),
             message: format!("`{field}` was refused: {problem}"),
-            outcome: Some(kazawallet::Outcome::NotSent.as_str().to_owned()),
+            outcome: Some(Outcome::NotSent.as_str().to_owned()),
             field: Some(field.to_owned()),
             ..Self::default()
         }

@@ -11,25 +11,25 @@ pub struct PaymentMethod {
 #[napi]
 impl PaymentMethod {
     /// Haram, up to a limit.
-    #[napi(js_name = "haramUnder3m")]
+    #[napi(js_name = "haramUnder3m", catch_unwind)]
     pub fn haram_under_3m(name: String, phone: String, governorate: String) -> Self {
         Self { core: kazawallet::PaymentMethod::haram_under_3m(name, phone, governorate) }
     }
 
     /// Haram, above that limit.
-    #[napi(js_name = "haramOver3m")]
+    #[napi(js_name = "haramOver3m", catch_unwind)]
     pub fn haram_over_3m(name: String, phone: String, governorate: String) -> Self {
         Self { core: kazawallet::PaymentMethod::haram_over_3m(name, phone, governorate) }
     }
 
     /// SY Cash.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn sy_cash(phone: String) -> Self {
         Self { core: kazawallet::PaymentMethod::sy_cash(phone) }
     }
 
     /// Any other, with pairs of names and values, one behind the other.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn custom(id: String, fields: Vec<String>) -> Self {
         Self { core: kazawallet::PaymentMethod::custom(id, pairs(fields)) }
     }

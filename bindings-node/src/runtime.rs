@@ -1,6 +1,7 @@
 //! The tokio runtime of the process. All of its JavaScript threads share it, and it outlives each of
 //! them: what a worker had begun must go on when the worker ends.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
 
 use napi::{Error, Result};
@@ -15,7 +16,10 @@ pub(crate) fn handle() -> Result<&'static Handle> {
     }
     let mut one_thread = Builder::new_multi_thread();
     one_thread.worker_threads(1).thread_name("kazawallet").enable_all();
-    let started = one_thread.build().map_err(cannot_start)?;
+    // Where the system has no thread left, tokio panics.
+    let started = catch_unwind(AssertUnwindSafe(|| one_thread.build()))
+        .map_err(|_| cannot_start("the system is out of threads or of file descriptors"))?
+        .map_err(cannot_start)?;
     if let Err(superfluous) = RUNTIME.set(started) {
         superfluous.shutdown_background(); // Another thread was faster.
     }

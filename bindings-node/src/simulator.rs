@@ -77,7 +77,7 @@ pub struct RecordedRequest {
 }
 
 /// Starts a simulator; text says why there is none.
-#[napi]
+#[napi(catch_unwind)]
 pub fn start_simulator(settings: SimulatorSettings) -> Result<Either<RunningSimulator, String>> {
     let mut builder = Simulator::builder().bind(([127, 0, 0, 1], settings.port).into());
     if let Some(url) = settings.webhook_url {
@@ -104,75 +104,75 @@ pub fn start_simulator(settings: SimulatorSettings) -> Result<Either<RunningSimu
 #[napi]
 impl RunningSimulator {
     /// The base URL for a client.
-    #[napi(getter)]
+    #[napi(getter, catch_unwind)]
     pub fn url(&self) -> String {
         self.simulator.url()
     }
 
     /// The API key.
-    #[napi(getter)]
+    #[napi(getter, catch_unwind)]
     pub fn api_key(&self) -> &str {
         self.simulator.api_key()
     }
 
     /// The API secret.
-    #[napi(getter)]
+    #[napi(getter, catch_unwind)]
     pub fn api_secret(&self) -> &str {
         self.simulator.api_secret()
     }
 
     /// The merchant's email.
-    #[napi(getter)]
+    #[napi(getter, catch_unwind)]
     pub fn merchant_email(&self) -> &str {
         self.simulator.merchant_email()
     }
 
     /// The page for a browser.
-    #[napi(getter)]
+    #[napi(getter, catch_unwind)]
     pub fn dashboard_url(&self) -> String {
         self.simulator.dashboard_url()
     }
 
     /// Where deliveries go.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn webhook_url(&self) -> Option<String> {
         self.simulator.webhook_url()
     }
 
     /// Sets where deliveries go; text says why not.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn set_webhook_url(&self, url: Option<String>) -> Option<String> {
         self.simulator.set_webhook_url(url.as_deref()).err().map(|error| error.to_string())
     }
 
     /// The deliveries so far.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn deliveries(&self) -> Vec<Delivery> {
         self.simulator.deliveries().into_iter().map(Delivery::from).collect()
     }
 
     /// The requests so far.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn requests(&self) -> Vec<RecordedRequest> {
         self.simulator.requests().into_iter().map(RecordedRequest::from).collect()
     }
 
     /// Pays a link.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn pay(&self, calls: &Calls, id: u32, link: String) -> Result<Option<CoreError>> {
         let simulator = self.simulator.clone();
         deliver(calls, id, async move { simulator.pay(&link).await })
     }
 
     /// Lets a link time out.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn time_out(&self, calls: &Calls, id: u32, link: String) -> Result<Option<CoreError>> {
         let simulator = self.simulator.clone();
         deliver(calls, id, async move { simulator.time_out(&link).await })
     }
 
     /// Sends one delivery.
-    #[napi]
+    #[napi(catch_unwind)]
     #[allow(clippy::too_many_arguments, reason = "the delivery's fields, as JavaScript gives them")]
     pub fn trigger(
         &self,
@@ -201,13 +201,13 @@ impl RunningSimulator {
     }
 
     /// The merchant's balance.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn balance(&self, currency: String) -> String {
         self.simulator.balance(&currency).to_string()
     }
 
     /// Misbehaves so many times, or until it is told to stop; text says why not.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn fault(&self, fault: String, times: Option<u32>) -> Option<String> {
         let play = || {
             let fault: Fault = fault.parse()?;
@@ -220,13 +220,13 @@ impl RunningSimulator {
     }
 
     /// Behaves again.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn clear_faults(&self) {
         self.simulator.clear_faults();
     }
 
     /// Stops it.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn stop(&self, calls: &Calls, id: u32) -> Result<Option<CoreError>> {
         let simulator = self.simulator.clone();
         calls.start_other(id, async move {
@@ -247,13 +247,13 @@ pub struct SimulatorProgram {
 #[napi]
 impl SimulatorProgram {
     /// One that does not run yet.
-    #[napi(constructor)]
+    #[napi(constructor, catch_unwind)]
     pub fn new() -> Self {
         Self::default()
     }
 
     /// Runs it until it ends or is stopped. The process's signals are JavaScript's.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn run(&self, calls: &Calls, id: u32, arguments: Vec<String>) -> Result<Option<CoreError>> {
         let stop = self.stop.clone();
         calls.start_other(id, async move {
@@ -266,7 +266,7 @@ impl SimulatorProgram {
     }
 
     /// Stops it.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn stop(&self) {
         self.stop.notify_one();
     }

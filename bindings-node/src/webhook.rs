@@ -18,13 +18,13 @@ const NO_FIELD: usize = (1 << (7 * LENGTH_CHARACTERS)) - 1;
 type Webhook = External<kazawallet::Webhook>;
 
 /// A webhook for a key and a secret.
-#[napi]
+#[napi(catch_unwind)]
 pub fn new_webhook(api_key: String, api_secret: String) -> Either<Webhook, CoreError> {
     made(kazawallet::Webhook::new(api_key, api_secret))
 }
 
 /// The same webhook, which accepts an earlier key and secret, too.
-#[napi]
+#[napi(catch_unwind)]
 pub fn with_previous(
     webhook: &Webhook,
     api_key: String,
@@ -43,17 +43,19 @@ fn made(
 }
 
 /// The event of a genuine delivery, packed.
-#[napi]
+#[napi(catch_unwind)]
 pub fn verify<'env>(
     env: &'env Env,
     webhook: &Webhook,
     body: &[u8],
 ) -> Result<Either<JsString<'env>, CoreError>> {
-    verified(env, webhook, body)
+    // One look at it: what another thread may change is not to be another body after the check.
+    let body = body.to_vec();
+    verified(env, webhook, &body)
 }
 
 /// The event of a genuine delivery, packed.
-#[napi]
+#[napi(catch_unwind)]
 pub fn verify_text<'env>(
     env: &'env Env,
     webhook: &Webhook,
@@ -83,7 +85,7 @@ fn verified<'env>(
 
 /// What the order does not have of the event; `null` where it fits. Only what verifies is an event,
 /// so the body is verified again.
-#[napi]
+#[napi(catch_unwind)]
 pub fn match_order(
     webhook: &Webhook,
     body: String,
@@ -113,7 +115,7 @@ pub fn extra_fields(webhook: &Webhook, body: String) -> Result<Vec<Vec<String>>>
 }
 
 /// The signature of an amount and an order id.
-#[napi]
+#[napi(catch_unwind)]
 pub fn sign(webhook: &Webhook, amount: String, order_id: String) -> Either<String, CoreError> {
     match Amount::from_str(&amount) {
         Ok(amount) => Either::A(webhook.sign(&amount, &order_id)),

@@ -922,7 +922,9 @@ for (const [name, json] of NO_JSON) {
 test('a fraction in a body is refused with what to write', async () => {
   const error = await refusal(() => give('request', { json: { amount: 10.5 } }));
   assertTypeError(error, 'json');
-  assert.match(error.message, /10\.5.*"\d+\.\d+"/);
+  assert.match(error.message, /"\d+\.\d+"/);
+  // It may be anything: an account's number, too.
+  assert.doesNotMatch(error.message, /10\.5\b/);
 });
 
 test("what the body's own code throws comes out", async () => {

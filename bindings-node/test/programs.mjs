@@ -45,6 +45,7 @@ export const PAYOUT = `
  * @property {'run' | 'test'} [as]
  * @property {string} [file] Its file's name; `program.mjs` (`program.test.mjs` for a test) unless given.
  * @property {Record<string, string>} [environment]
+ * @property {number} [openFiles] How many file descriptors the system gives it.
  * @property {number} [within] Milliseconds after which it counts as hanging.
  *
  * @typedef {object} Ended How a program ended.
@@ -80,7 +81,11 @@ export class Program {
     const usual = settings.as === 'test' ? 'program.test.mjs' : 'program.mjs';
     const file = join(this.#folder, settings.file ?? usual);
     writeFileSync(file, source);
-    const [command, ...options] = commandLine(settings);
+    const limited = ['sh', '-c', `ulimit -n ${settings.openFiles} && exec "$@"`, 'sh'];
+    const [command = '', ...options] = [
+      ...(settings.openFiles === undefined ? [] : limited),
+      ...commandLine(settings),
+    ];
     this.#process = spawn(command, [...options, file, ...parameters], {
       cwd: this.#folder,
       env: {
