@@ -49,11 +49,7 @@ export function options(
       .slice(0, 5)
       .map((name) => `\`${name.slice(0, 40)}\``)
       .join(', ');
-    throw new TypeError(
-      known.length > 0
-        ? `${owner} has no option ${named}: it has ${known.join(', ')}`
-        : `${owner} has no option ${named}: it has none`,
-    );
+    throw new TypeError(`${owner} has no option ${named}: it has ${known.join(', ')}`);
   }
   const inherited = known.filter(
     (name) => name in given && !Object.hasOwn(given, name) && !(name in Object.prototype),

@@ -318,20 +318,23 @@ function rawBytes(body: unknown): Uint8Array {
  * is three characters of seven bits each; all bits set means that there is no such field.
  */
 function field(packed: string, index: number): string | undefined {
+  const length = lengthOf(packed, index);
+  const start = startOf(packed, index);
+  return length < 0 ? undefined : packed.slice(start, start + length);
+}
+
+/** The body stands behind the last field. */
+function bodyText(packed: string): string {
+  return packed.slice(startOf(packed, FIELD_COUNT));
+}
+
+/** Where a field begins: behind those before it. */
+function startOf(packed: string, index: number): number {
   let start = FIELDS_START;
   for (let before = 0; before < index; before += 1) {
     start += Math.max(lengthOf(packed, before), 0);
   }
-  const length = lengthOf(packed, index);
-  return length < 0 ? undefined : packed.slice(start, start + length);
-}
-
-function bodyText(packed: string): string {
-  let start = FIELDS_START;
-  for (let index = 0; index < FIELD_COUNT; index += 1) {
-    start += Math.max(lengthOf(packed, index), 0);
-  }
-  return packed.slice(start);
+  return start;
 }
 
 /** The length of a field; -1 where there is none. */
