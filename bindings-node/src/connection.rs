@@ -109,18 +109,18 @@ impl Connection {
         reference: Option<String>,
         redirect_url: Option<String>,
     ) -> Result<Option<CoreError>> {
-        let amount = match Amount::from_str(&amount) {
-            Ok(amount) => amount,
-            Err(error) => return Ok(Some(error.into())),
-        };
-        let mut link = CreatePaymentLink::new(amount, currency);
-        if let Some(reference) = reference {
-            link = link.reference(reference);
-        }
-        if let Some(url) = redirect_url {
-            link = link.redirect_url(url);
-        }
-        start(calls, id, recorded, timeout, self.client()?.payment_links().create(link))
+        let client = self.client()?;
+        let call = Amount::from_str(&amount).map(|amount| {
+            let mut link = CreatePaymentLink::new(amount, currency);
+            if let Some(reference) = reference {
+                link = link.reference(reference);
+            }
+            if let Some(url) = redirect_url {
+                link = link.redirect_url(url);
+            }
+            client.payment_links().create(link)
+        });
+        start(calls, id, recorded, timeout, call)
     }
 
     /// Starts the call; what is given back was refused at once.
@@ -137,15 +137,16 @@ impl Connection {
         payment_method: &PaymentMethod,
         note: Option<String>,
     ) -> Result<Option<CoreError>> {
-        let amount = match Amount::from_str(&amount) {
-            Ok(amount) => amount,
-            Err(error) => return Ok(Some(error.into())),
-        };
-        let mut withdrawal = CreateWithdrawal::new(amount, currency, payment_method.core.clone());
-        if let Some(note) = note {
-            withdrawal = withdrawal.note(note);
-        }
-        start(calls, id, recorded, timeout, self.client()?.withdrawals().create(withdrawal))
+        let client = self.client()?;
+        let call = Amount::from_str(&amount).map(|amount| {
+            let method = payment_method.core.clone();
+            let mut withdrawal = CreateWithdrawal::new(amount, currency, method);
+            if let Some(note) = note {
+                withdrawal = withdrawal.note(note);
+            }
+            client.withdrawals().create(withdrawal)
+        });
+        start(calls, id, recorded, timeout, call)
     }
 
     /// Starts the call; what is given back was refused at once.
@@ -157,7 +158,7 @@ impl Connection {
         recorded: bool,
         timeout: Option<f64>,
     ) -> Result<Option<CoreError>> {
-        start(calls, id, recorded, timeout, self.client()?.wallets().list())
+        start(calls, id, recorded, timeout, Ok(self.client()?.wallets().list()))
     }
 
     /// Starts the call; what is given back was refused at once.
@@ -175,16 +176,16 @@ impl Connection {
         payment_method: &PaymentMethod,
         note: Option<String>,
     ) -> Result<Option<CoreError>> {
-        let amount = match Amount::from_str(&amount) {
-            Ok(amount) => amount,
-            Err(error) => return Ok(Some(error.into())),
-        };
-        let method = payment_method.core.clone();
-        let mut deposit = CreateDeposit::new(amount, currency, user_email, method);
-        if let Some(note) = note {
-            deposit = deposit.note(note);
-        }
-        start(calls, id, recorded, timeout, self.client()?.deposits().create(deposit))
+        let client = self.client()?;
+        let call = Amount::from_str(&amount).map(|amount| {
+            let method = payment_method.core.clone();
+            let mut deposit = CreateDeposit::new(amount, currency, user_email, method);
+            if let Some(note) = note {
+                deposit = deposit.note(note);
+            }
+            client.deposits().create(deposit)
+        });
+        start(calls, id, recorded, timeout, call)
     }
 
     /// Starts the call; what is given back was refused at once.
@@ -210,7 +211,7 @@ impl Connection {
                 Err(error) => return Ok(Some(CoreError::refused("json", error))),
             }
         }
-        start(calls, id, recorded, timeout, request.send())
+        start(calls, id, recorded, timeout, Ok(request.send()))
     }
 
     /// Lets the connections go. Calls that run come to their end.
@@ -231,11 +232,15 @@ fn start<T>(
     id: u32,
     recorded: bool,
     timeout: Option<f64>,
-    mut call: kazawallet::Call<T>,
+    call: std::result::Result<kazawallet::Call<T>, kazawallet::Error>,
 ) -> Result<Option<CoreError>>
 where
     T: Into<Answer> + Send + 'static,
 {
+    let mut call = match call {
+        Ok(call) => call,
+        Err(error) => return Ok(Some(error.into())),
+    };
     if let Some(timeout) = timeout {
         call = call.timeout(milliseconds(timeout));
     }
