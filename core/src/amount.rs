@@ -82,6 +82,22 @@ impl Amount {
         Some(Self { text: format!("{sign}{plain}").into() })
     }
 
+    /// The shortest text of the same number, for the ledger, which compares amounts in a database.
+    #[doc(hidden)]
+    pub fn shortest(&self) -> String {
+        let Value { negative, whole, fraction } = self.value();
+        let sign = if negative { "-" } else { "" };
+        let whole = if whole.is_empty() { "0" } else { whole };
+        let point = if fraction.is_empty() { "" } else { "." };
+        format!("{sign}{whole}{point}{fraction}")
+    }
+
+    /// An amount that a webhook brought and the ledger recorded: zero is allowed.
+    #[doc(hidden)]
+    pub fn from_ledger(text: &str) -> Option<Self> {
+        Self::from_webhook(text).ok()
+    }
+
     /// The exactly equal texts that a signature may have been made over, after the literal one:
     /// the shortest form, then the form with two decimals where that loses nothing.
     pub(crate) fn equal_forms(&self) -> impl Iterator<Item = Cow<'_, str>> {

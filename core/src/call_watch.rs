@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use crate::departure::Departure;
+use crate::departure::{Departure, LastMoment};
 use crate::error::{Error, ErrorKind};
 
 /// How far a call has come: what a log line or a metric says of it. No key and no person's data is in
@@ -43,6 +43,7 @@ struct Progress {
     /// What a payout runs on, once it has begun.
     task: Option<AbortHandle>,
     abandoned: bool,
+    last_moment: Option<LastMoment>,
 }
 
 impl CallWatch {
@@ -116,6 +117,11 @@ impl CallWatch {
         }
     }
 
+    /// Nothing may leave from then on.
+    pub(crate) fn leaves_before(&self, last_moment: LastMoment) {
+        self.progress().last_moment = Some(last_moment);
+    }
+
     pub(crate) fn is_abandoned(&self) -> bool {
         self.progress().abandoned
     }
@@ -126,7 +132,7 @@ impl CallWatch {
         if progress.abandoned {
             return None;
         }
-        progress.departure = Departure::default();
+        progress.departure = Departure::before(progress.last_moment);
         Some(progress.departure.clone())
     }
 

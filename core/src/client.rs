@@ -14,7 +14,9 @@ use crate::deposits::Deposits;
 use crate::error::Error;
 use crate::payment_links::PaymentLinks;
 use crate::raw_request::RawRequest;
+use crate::transport;
 use crate::wallets::Wallets;
+use crate::webhook::Webhook;
 use crate::withdrawals::Withdrawals;
 
 /// The provider's address (documented).
@@ -136,6 +138,20 @@ impl Client {
     /// ```
     pub fn request(&self, method: Method, path: impl Into<String>) -> RawRequest {
         RawRequest::new(self.clone(), method, path.into())
+    }
+
+    /// The webhook of the client's own key and secret, for the ledger.
+    #[doc(hidden)]
+    pub fn webhook(&self) -> Result<Webhook, Error> {
+        let text = |header: &HeaderValue| header.to_str().unwrap_or_default().to_owned();
+        let secret = transport::required_secret(self)?;
+        Webhook::new(text(&self.inner.headers.api_key), text(secret))
+    }
+
+    /// The time for a whole call, for the ledger.
+    #[doc(hidden)]
+    pub fn timeout(&self) -> Duration {
+        self.inner.timeout
     }
 
     pub(crate) fn inner(&self) -> &Inner {

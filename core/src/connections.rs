@@ -154,6 +154,16 @@ fn added_roots(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Error> {
     Ok(roots)
 }
 
+/// TLS as the client has it, for the ledger's database.
+///
+/// # Errors
+/// [`Configuration`](crate::ErrorKind::Configuration) where the added root certificates, in PEM,
+/// cannot be used.
+#[doc(hidden)]
+pub fn tls_config(root_certificates: &[u8]) -> Result<rustls::ClientConfig, Error> {
+    tls(added_roots(root_certificates)?)
+}
+
 /// Verification by the system's own roots, with Mozilla's built in for images that have none.
 fn tls(added: Vec<CertificateDer<'static>>) -> Result<rustls::ClientConfig, Error> {
     let refused = |error: rustls::Error| {

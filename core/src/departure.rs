@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll};
+use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -14,16 +15,48 @@ use http_body::{Body, Frame, SizeHint};
 /// an error looks the same before and after; and once only, since the connection writes on a
 /// task of its own, perhaps at the very moment at which the caller's time is up.
 #[derive(Clone, Default)]
-pub(crate) struct Departure(Arc<AtomicU8>);
+pub(crate) struct Departure {
+    settled: Arc<AtomicU8>,
+    last_moment: Option<LastMoment>,
+}
+
+/// After it nothing may leave. By two clocks, since one stands still while the machine is suspended,
+/// and the other may be set back.
+#[derive(Clone, Copy)]
+pub(crate) struct LastMoment {
+    system: SystemTime,
+    monotonic: Option<Instant>,
+}
+
+impl LastMoment {
+    pub(crate) fn at(system: SystemTime) -> Self {
+        let left = system.duration_since(SystemTime::now()).unwrap_or_default();
+        Self { system, monotonic: Instant::now().checked_add(left) }
+    }
+
+    fn is_over(self) -> bool {
+        SystemTime::now() >= self.system
+            || self.monotonic.is_some_and(|monotonic| Instant::now() >= monotonic)
+    }
+}
 
 const HERE: u8 = 0;
 const LEFT: u8 = 1;
 const CALLED_OFF: u8 = 2;
 
 impl Departure {
-    /// Asked before the first byte is written; false where the try was called off.
+    pub(crate) fn before(last_moment: Option<LastMoment>) -> Self {
+        Self { settled: Arc::default(), last_moment }
+    }
+
+    /// Asked before the first byte is written; false where the try was called off, or comes too
+    /// late.
     fn leaves(&self) -> bool {
-        self.settle(LEFT) == LEFT
+        let wanted = match self.last_moment {
+            Some(last_moment) if last_moment.is_over() => CALLED_OFF,
+            _ => LEFT,
+        };
+        self.settle(wanted) == LEFT
     }
 
     /// Asked when the try has failed: whether it had left. If not, it never will.
@@ -32,11 +65,11 @@ impl Departure {
     }
 
     fn called_off(&self) -> bool {
-        self.0.load(Ordering::SeqCst) == CALLED_OFF
+        self.settled.load(Ordering::SeqCst) == CALLED_OFF
     }
 
     fn settle(&self, wanted: u8) -> u8 {
-        match self.0.compare_exchange(HERE, wanted, Ordering::SeqCst, Ordering::SeqCst) {
+        match self.settled.compare_exchange(HERE, wanted, Ordering::SeqCst, Ordering::SeqCst) {
             Ok(_) => wanted,
             Err(settled) => settled,
         }

@@ -97,6 +97,20 @@ pub enum ErrorKind {
     SignatureVerification,
     /// A genuine webhook that does not fit the order it was held against.
     OrderMismatch,
+    /// The ledger's database cannot be reached, was lost, or was locked for too long.
+    LedgerUnavailable,
+    /// The ledger's disk is full.
+    LedgerFull,
+    /// The ledger's database, or the folder it is in, cannot be written.
+    LedgerReadOnly,
+    /// The ledger's database was made by a newer version of this software.
+    LedgerVersion,
+    /// The ledger's database is damaged, or is not one.
+    LedgerDamaged,
+    /// What was asked of the ledger does not fit what it has recorded.
+    LedgerState,
+    /// The ledger has no such order, payment or payout.
+    LedgerNotFound,
 }
 
 impl ErrorKind {
@@ -119,6 +133,13 @@ impl ErrorKind {
             Self::WebhookPayload => "webhook_payload",
             Self::SignatureVerification => "signature_verification",
             Self::OrderMismatch => "order_mismatch",
+            Self::LedgerUnavailable => "ledger_unavailable",
+            Self::LedgerFull => "ledger_full",
+            Self::LedgerReadOnly => "ledger_read_only",
+            Self::LedgerVersion => "ledger_version",
+            Self::LedgerDamaged => "ledger_damaged",
+            Self::LedgerState => "ledger_state",
+            Self::LedgerNotFound => "ledger_not_found",
         }
     }
 }
@@ -291,6 +312,37 @@ impl Error {
     pub(crate) fn with_source(mut self, source: impl Into<Source>) -> Self {
         self.0.source = Some(source.into());
         self
+    }
+}
+
+/// For the ledger, whose errors are these too.
+#[doc(hidden)]
+impl Error {
+    /// An error of the ledger's own, or one that it recorded of an earlier call.
+    pub fn of_ledger(kind: ErrorKind, outcome: Outcome, message: impl Into<String>) -> Self {
+        Self::new(kind, message).with_outcome(outcome)
+    }
+
+    /// An argument that the ledger refused.
+    pub fn refused_by_ledger(field: &str, reason: impl fmt::Display) -> Self {
+        Self::validation(field, reason)
+    }
+
+    /// A URL or an option that no ledger can be opened with.
+    pub fn no_ledger(message: impl Into<String>) -> Self {
+        Self::configuration(message)
+    }
+
+    /// What the provider had answered, of an error that was recorded.
+    pub fn with_recorded_answer(mut self, status: Option<u16>, key: Option<String>) -> Self {
+        self.0.status = status;
+        self.0.key = key;
+        self
+    }
+
+    /// What it came from.
+    pub fn caused_by(self, source: impl Into<Source>) -> Self {
+        self.with_source(source)
     }
 }
 

@@ -91,6 +91,9 @@ pub use call_watch::CallWatch;
 #[cfg(feature = "client")]
 pub use client::{Client, ClientBuilder};
 #[cfg(feature = "client")]
+#[doc(hidden)]
+pub use connections::tls_config;
+#[cfg(feature = "client")]
 pub use deposits::{CreateDeposit, Deposit, Deposits};
 #[cfg(feature = "client")]
 pub use payment_links::{CreatePaymentLink, PaymentLink, PaymentLinks};

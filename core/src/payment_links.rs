@@ -90,6 +90,12 @@ impl CreatePaymentLink {
         self
     }
 
+    /// What the link is made of, for the ledger.
+    #[doc(hidden)]
+    pub fn terms(&self) -> (&Amount, &str, Option<&str>) {
+        (&self.amount, &self.currency, self.reference.as_deref())
+    }
+
     fn into_request(self, client: &Client) -> Result<Request, Error> {
         let email = transport::required_email(client)?;
         request_fields::check_money(&self.amount, &self.currency)?;

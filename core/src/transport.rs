@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use percent_encoding::percent_decode_str;
@@ -17,7 +17,7 @@ use tracing::{Instrument, Span, field};
 
 use crate::call_watch::CallWatch;
 use crate::client::Client;
-use crate::departure::{Departure, ObservedBody};
+use crate::departure::{Departure, LastMoment, ObservedBody};
 use crate::error::{Error, ErrorKind, Outcome};
 use crate::mask::Mask;
 use crate::response::{self, Cause, Failure, Response};
@@ -104,6 +104,21 @@ impl<T> Call<T> {
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
+    }
+
+    /// The last moment at which anything of this call may leave this machine. It is looked at
+    /// immediately before the first byte of each try is written; a try that comes later is not
+    /// sent. For what remembers across processes that a payout may be on its way.
+    pub fn not_after(self, last_moment: SystemTime) -> Self {
+        self.watch.leaves_before(LastMoment::at(last_moment));
+        self
+    }
+
+    /// What the call would send, where its arguments hold. When they do not, awaiting it gives the
+    /// error, and nothing is sent.
+    #[doc(hidden)]
+    pub fn json(&self) -> Option<&[u8]> {
+        self.request.as_ref().ok()?.json.as_deref()
     }
 
     /// A handle that tells how far the call has come, for logs and metrics. It is of use while the
@@ -386,7 +401,7 @@ fn headers(client: &Client, request: &Request) -> Result<HeaderMap, Error> {
     Ok(headers)
 }
 
-fn required_secret(client: &Client) -> Result<&HeaderValue, Error> {
+pub(crate) fn required_secret(client: &Client) -> Result<&HeaderValue, Error> {
     client.inner().headers.api_secret.as_ref().ok_or_else(|| {
         Error::missing(
             "api_secret",

@@ -97,6 +97,12 @@ impl CreateWithdrawal {
         self
     }
 
+    /// What the withdrawal is made of, for the ledger.
+    #[doc(hidden)]
+    pub fn terms(&self) -> (&Amount, &str, &str) {
+        (&self.amount, &self.currency, self.payment_method.id())
+    }
+
     fn into_request(self, client: &Client) -> Result<Request, Error> {
         let email = transport::required_email(client)?;
         request_fields::check_money(&self.amount, &self.currency)?;

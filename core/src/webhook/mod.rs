@@ -4,6 +4,7 @@ mod event;
 mod payload;
 mod signature;
 
+use std::borrow::Cow;
 use std::fmt;
 
 pub use event::{Order, PaymentEvent, Status};
@@ -113,6 +114,14 @@ impl Webhook {
     /// ```
     pub fn sign(&self, amount: &Amount, order_id: &str) -> String {
         self.current.sign(amount.as_str(), order_id)
+    }
+
+    /// The order id and the ref that a body names, whoever sent it: for the ledger, which keeps what
+    /// it refuses.
+    #[doc(hidden)]
+    pub fn unverified_names(body: &[u8]) -> Option<(String, Option<String>)> {
+        let payload = Payload::read(body).ok()?;
+        Some((payload.order_id.into_owned(), payload.reference.map(Cow::into_owned)))
     }
 
     fn is_genuine(&self, payload: &Payload<'_>) -> bool {
