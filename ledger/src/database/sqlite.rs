@@ -1,0 +1,475 @@
+//! SQLite: one file, which several processes of a machine may share.
+//!
+//! One thread writes and one reads, each with a connection of its own. What waits for the writer is
+//! written in one transaction, so that many writes at once cost one wait for the disk.
+
+use std::fs::OpenOptions;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use kazawallet::{Error, ErrorKind};
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql};
+use tokio::sync::oneshot;
+
+use super::{Durability, PATIENCE, Row, Rows, Statement, Value, closed, error, migrations};
+use crate::times;
+
+/// The most transactions that are written as one.
+const GROUP: usize = 64;
+/// Statements that a connection keeps prepared.
+const PREPARED: usize = 64;
+
+pub(crate) struct Sqlite {
+    path: PathBuf,
+    threads: Mutex<Threads>,
+    resumed: Condvar,
+}
+
+#[derive(Default)]
+struct Threads {
+    writer: Option<Worker>,
+    reader: Option<Worker>,
+    /// A fork is under way.
+    paused: bool,
+    closed: bool,
+}
+
+struct Worker {
+    jobs: Sender<Job>,
+    thread: JoinHandle<()>,
+}
+
+struct Job {
+    work: Work,
+    answer: Answer,
+}
+
+type Answer = oneshot::Sender<Result<Vec<Rows>, Error>>;
+
+enum Work {
+    Migrate,
+    Transaction(Vec<Statement>, Durability),
+    Scrub,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Writer,
+    Reader,
+}
+
+impl Sqlite {
+    pub(super) fn at(path: PathBuf) -> Self {
+        Self { path, threads: Mutex::default(), resumed: Condvar::new() }
+    }
+
+    pub(super) async fn migrate(&self, make: bool) -> Result<Vec<u8>, Error> {
+        // A look at the path costs nothing; whoever opens a database makes its file.
+        if !make && !self.path.exists() {
+            return Err(migrations::no_ledger_yet());
+        }
+        let mut answers = self.run(Role::Writer, Work::Migrate).await?.into_iter();
+        match answers.next().and_then(|rows| rows.into_iter().next()) {
+            Some(mut row) => row.bytes(),
+            None => Err(error(ErrorKind::LedgerDamaged, "the ledger's database has lost its key")),
+        }
+    }
+
+    pub(super) async fn write(
+        &self,
+        statements: Vec<Statement>,
+        durability: Durability,
+    ) -> Result<Vec<Rows>, Error> {
+        self.run(Role::Writer, Work::Transaction(statements, durability)).await
+    }
+
+    pub(super) async fn read(&self, statement: Statement) -> Result<Rows, Error> {
+        let work = Work::Transaction(vec![statement], Durability::Full);
+        let answers = self.run(Role::Reader, work).await?;
+        Ok(answers.into_iter().next().unwrap_or_default())
+    }
+
+    pub(super) async fn scrub(&self) -> Result<(), Error> {
+        self.run(Role::Writer, Work::Scrub).await.map(drop)
+    }
+
+    async fn run(&self, role: Role, work: Work) -> Result<Vec<Rows>, Error> {
+        let (answer, answered) = oneshot::channel();
+        self.hand_over(role, Job { work, answer })?;
+        // Only a thread that panicked leaves a job unanswered.
+        answered.await.unwrap_or_else(|_| Err(error(ErrorKind::LedgerDamaged, "SQLite failed")))
+    }
+
+    fn hand_over(&self, role: Role, job: Job) -> Result<(), Error> {
+        let mut threads = self.lock();
+        while threads.paused {
+            threads = self.resumed.wait(threads).unwrap_or_else(PoisonError::into_inner);
+        }
+        if threads.closed {
+            return Err(closed());
+        }
+        let worker = match role {
+            Role::Writer => &mut threads.writer,
+            Role::Reader => &mut threads.reader,
+        };
+        let worker = match worker {
+            Some(worker) => worker,
+            None => worker.insert(Worker::start(role, self.path.clone())?),
+        };
+        worker.jobs.send(job).map_err(|_| error(ErrorKind::LedgerDamaged, "SQLite failed"))
+    }
+
+    pub(super) fn close(&self) {
+        let mut threads = self.lock();
+        threads.closed = true;
+        threads.stop();
+    }
+
+    /// SQLite must not have a file open in a process that forks: its locks belong to the process,
+    /// and it would take the parent's for the child's.
+    pub(super) fn pause(&self) {
+        let mut threads = self.lock();
+        threads.paused = true;
+        threads.stop();
+    }
+
+    pub(super) fn resume(&self) {
+        self.lock().paused = false;
+        self.resumed.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Threads> {
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Sqlite {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl Threads {
+    /// Has both finish what waits for them and close their connections.
+    fn stop(&mut self) {
+        for worker in [self.writer.take(), self.reader.take()].into_iter().flatten() {
+            drop(worker.jobs);
+            let _ = worker.thread.join();
+        }
+    }
+}
+
+impl Worker {
+    fn start(role: Role, path: PathBuf) -> Result<Self, Error> {
+        let (jobs, to_do) = channel();
+        let thread = thread::Builder::new()
+            .name("kazawallet-sqlite".to_owned())
+            .spawn(move || serve(role, &path, &to_do))
+            .map_err(|problem| {
+                error(ErrorKind::LedgerUnavailable, "no thread for SQLite can be started")
+                    .caused_by(problem)
+            })?;
+        Ok(Self { jobs, thread })
+    }
+}
+
+/// What a thread does until nobody can ask anything of it any more.
+fn serve(role: Role, path: &Path, to_do: &Receiver<Job>) {
+    let mut connection = None;
+    while let Ok(first) = to_do.recv() {
+        let mut jobs = vec![first];
+        while jobs.len() < GROUP
+            && let Ok(next) = to_do.try_recv()
+        {
+            jobs.push(next);
+        }
+        let mut jobs = jobs.into_iter().peekable();
+        while let Some(job) = jobs.next() {
+            let open = match opened(&mut connection, role, path) {
+                Ok(open) => open,
+                Err(problem) => {
+                    let _ = job.answer.send(Err(problem));
+                    continue;
+                }
+            };
+            match job.work {
+                Work::Migrate => drop(job.answer.send(migrate(open))),
+                Work::Scrub => drop(job.answer.send(scrub(open))),
+                Work::Transaction(statements, durability) => {
+                    let mut group = vec![(statements, job.answer)];
+                    while let Some(next) = jobs.next_if(|next| next.work.goes_with(durability)) {
+                        if let Work::Transaction(statements, _) = next.work {
+                            group.push((statements, next.answer));
+                        }
+                    }
+                    write_group(open, group, durability, role);
+                }
+            }
+            if !open.is_autocommit() && open.execute_batch("ROLLBACK").is_err() {
+                connection = None; // What state it is in cannot be told.
+            }
+        }
+    }
+}
+
+impl Work {
+    fn goes_with(&self, durability: Durability) -> bool {
+        matches!(self, Self::Transaction(_, theirs) if *theirs == durability)
+    }
+}
+
+fn opened<'a>(
+    connection: &'a mut Option<Connection>,
+    role: Role,
+    path: &Path,
+) -> Result<&'a mut Connection, Error> {
+    match connection {
+        Some(open) => Ok(open),
+        none => open(role, path).map(|open| none.insert(open)),
+    }
+}
+
+fn open(role: Role, path: &Path) -> Result<Connection, Error> {
+    make_private(path);
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_CREATE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(of_sqlite)?;
+    connection.busy_handler(Some(wait_for_lock)).map_err(of_sqlite)?;
+    connection.set_prepared_statement_cache_capacity(PREPARED);
+    // FULL: a commit returns when the disk has it. The fullfsyncs are macOS's word for that.
+    // Secure delete: what is erased is overwritten.
+    connection
+        .execute_batch(
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA fullfsync = ON;
+             PRAGMA checkpoint_fullfsync = ON; PRAGMA secure_delete = ON;
+             PRAGMA trusted_schema = OFF;",
+        )
+        .map_err(of_sqlite)?;
+    if role == Role::Reader {
+        connection.execute_batch("PRAGMA query_only = ON").map_err(of_sqlite)?;
+    }
+    Ok(connection)
+}
+
+/// The file holds people's data: a new one is its owner's alone. SQLite gives the files beside it
+/// the same permissions.
+fn make_private(path: &Path) {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    // Where it is there already, or cannot be made, SQLite's own error is the better one.
+    drop(options.open(path));
+}
+
+/// SQLite's own pauses grow to 100 ms, in which others overtake.
+fn wait_for_lock(tries: i32) -> bool {
+    let pause = Duration::from_millis((tries / 8).clamp(0, 9).unsigned_abs().into())
+        + Duration::from_micros(500);
+    thread::sleep(pause);
+    // The pauses add up to about a third of a second in the first 80 tries.
+    Duration::from_millis(9) * tries.unsigned_abs() < PATIENCE
+}
+
+fn write_group(
+    connection: &mut Connection,
+    group: Vec<(Vec<Statement>, Answer)>,
+    durability: Durability,
+    role: Role,
+) {
+    let (to_do, answers): (Vec<_>, Vec<_>) = group.into_iter().unzip();
+    let results = match (role, to_do.as_slice()) {
+        (Role::Reader, _) => {
+            Ok(to_do.iter().map(|statements| all(connection, statements)).collect())
+        }
+        (Role::Writer, [statements]) => {
+            transaction(connection, durability, |connection| all(connection, statements))
+                .map(|rows| vec![Ok(rows)])
+        }
+        (Role::Writer, many) => transaction(connection, durability, |connection| {
+            many.iter().map(|statements| apart(connection, statements)).collect()
+        }),
+    };
+    match results {
+        Ok(results) => {
+            for (answer, result) in answers.into_iter().zip(results) {
+                let _ = answer.send(result.map_err(of_sqlite));
+            }
+        }
+        Err(problem) => {
+            for answer in answers {
+                let _ = answer.send(Err(of_sqlite_ref(&problem)));
+            }
+        }
+    }
+}
+
+fn transaction<T>(
+    connection: &mut Connection,
+    durability: Durability,
+    work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
+    if durability == Durability::Cheap {
+        connection.execute_batch("PRAGMA synchronous = OFF; PRAGMA wal_autocheckpoint = 0")?;
+    }
+    let done = (|| {
+        connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        let done = work(connection)?;
+        connection.prepare_cached("COMMIT")?.execute([])?;
+        Ok(done)
+    })();
+    if done.is_err() && !connection.is_autocommit() {
+        connection.execute_batch("ROLLBACK")?;
+    }
+    if durability == Durability::Cheap {
+        connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 1000")?;
+    }
+    done
+}
+
+/// One transaction among several that are written together: it fails alone.
+fn apart(
+    connection: &Connection,
+    statements: &[Statement],
+) -> rusqlite::Result<rusqlite::Result<Vec<Rows>>> {
+    connection.prepare_cached("SAVEPOINT one")?.execute([])?;
+    let done = all(connection, statements);
+    if let Err(problem) = done {
+        if connection.is_autocommit() {
+            return Err(problem); // It took all of them with it.
+        }
+        connection.execute_batch("ROLLBACK TO one; RELEASE one")?;
+        return Ok(Err(problem));
+    }
+    connection.prepare_cached("RELEASE one")?.execute([])?;
+    Ok(done)
+}
+
+fn all(connection: &Connection, statements: &[Statement]) -> rusqlite::Result<Vec<Rows>> {
+    statements.iter().map(|statement| one(connection, statement)).collect()
+}
+
+fn one(connection: &Connection, statement: &Statement) -> rusqlite::Result<Rows> {
+    let mut prepared = connection.prepare_cached(statement.sqlite)?;
+    for (number, value) in (1..).zip(&statement.values) {
+        // A parameter's place is where it first stands, not its number.
+        if let Some(place) = prepared.parameter_index(&format!("${number}"))? {
+            prepared.raw_bind_parameter(place, value)?;
+        }
+    }
+    let columns = prepared.column_count();
+    let mut rows = prepared.raw_query();
+    let mut answer = Rows::new();
+    while let Some(row) = rows.next()? {
+        let values = (0..columns).map(|column| Ok(read(row.get_ref(column)?)));
+        answer.push(Row::new(values.collect::<rusqlite::Result<_>>()?));
+    }
+    Ok(answer)
+}
+
+fn read(value: ValueRef<'_>) -> Value {
+    match value {
+        ValueRef::Integer(number) => Value::Int(number),
+        ValueRef::Text(text) => Value::Text(String::from_utf8_lossy(text).into_owned()),
+        ValueRef::Blob(bytes) => Value::Bytes(bytes.to_vec()),
+        ValueRef::Null | ValueRef::Real(_) => Value::Null,
+    }
+}
+
+impl ToSql for Value {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Self::Null | Self::NoInt => ValueRef::Null,
+            Self::Text(text) => ValueRef::Text(text.as_bytes()),
+            Self::Int(number) => ValueRef::Integer(*number),
+            Self::Bytes(bytes) => ValueRef::Blob(bytes),
+        }))
+    }
+}
+
+/// Gives the key of the digests.
+fn migrate(connection: &mut Connection) -> Result<Vec<Rows>, Error> {
+    let version = version(connection)?;
+    if version != Some(migrations::LATEST) {
+        connection.execute_batch("BEGIN IMMEDIATE").map_err(of_sqlite)?;
+        // Another process may have been faster.
+        let version = self::version(connection)?;
+        for statement in migrations::after(version.unwrap_or_default(), "BLOB")? {
+            connection.execute_batch(&statement).map_err(of_sqlite)?;
+        }
+        let done = match version {
+            None => connection.execute(
+                migrations::BEGIN_LEDGER,
+                (migrations::LATEST, migrations::digest_key()?, times::now()),
+            ),
+            Some(_) => connection.execute(migrations::SET_VERSION, [migrations::LATEST]),
+        };
+        done.map_err(of_sqlite)?;
+        connection.execute_batch("COMMIT").map_err(of_sqlite)?;
+    }
+    let key = connection
+        .query_row(migrations::VERSION_AND_KEY, [], |row| row.get(1))
+        .map_err(of_sqlite)?;
+    Ok(vec![vec![Row::new(vec![Value::Bytes(key)])]])
+}
+
+fn version(connection: &Connection) -> Result<Option<i64>, Error> {
+    // Not the library's own way to ask, which may answer from what it remembers.
+    let there = "SELECT COUNT(*) > 0 FROM sqlite_schema WHERE name = 'kazawallet_ledger'";
+    let there: bool = connection.query_row(there, [], |row| row.get(0)).map_err(of_sqlite)?;
+    if !there {
+        return Ok(None);
+    }
+    let version = connection.query_row(migrations::VERSION_AND_KEY, [], |row| row.get(0));
+    version.map(Some).map_err(of_sqlite)
+}
+
+/// What was erased is overwritten in the file, and the log that still has it is emptied.
+fn scrub(connection: &mut Connection) -> Result<Vec<Rows>, Error> {
+    connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").map_err(of_sqlite)?;
+    Ok(Vec::new())
+}
+
+fn of_sqlite(problem: rusqlite::Error) -> Error {
+    of_sqlite_ref(&problem).caused_by(problem)
+}
+
+fn of_sqlite_ref(problem: &rusqlite::Error) -> Error {
+    let rusqlite::Error::SqliteFailure(failure, said) = problem else {
+        return error(ErrorKind::LedgerDamaged, format!("SQLite: {problem}"));
+    };
+    let said = said.as_deref().unwrap_or("no reason given");
+    let (kind, what) = match failure.code {
+        ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => (
+            ErrorKind::LedgerUnavailable,
+            "another process has locked the ledger's database for too long",
+        ),
+        ErrorCode::DiskFull => (
+            ErrorKind::LedgerFull,
+            "the disk of the ledger's database is full: nothing was changed. Make room",
+        ),
+        ErrorCode::ReadOnly | ErrorCode::PermissionDenied => (
+            ErrorKind::LedgerReadOnly,
+            "the ledger's database cannot be written: its file, and the folder that it is in, must \
+             be writable",
+        ),
+        ErrorCode::CannotOpen => (
+            ErrorKind::LedgerUnavailable,
+            "the ledger's database cannot be opened: the folder must exist, and be writable",
+        ),
+        ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt => {
+            (ErrorKind::LedgerDamaged, "the ledger's file is no SQLite database, or is damaged")
+        }
+        ErrorCode::SystemIoFailure => (
+            ErrorKind::LedgerUnavailable,
+            "the disk of the ledger's database cannot be read or written",
+        ),
+        _ => (ErrorKind::LedgerDamaged, "SQLite failed"),
+    };
+    error(kind, format!("{what} ({said})"))
+}

@@ -1,0 +1,501 @@
+//! Payments: deliveries received, decided once, and settled by a person where that is not enough.
+
+use std::time::{Duration, SystemTime};
+
+use kazawallet::{Error, ErrorKind, PaymentEvent};
+
+use crate::database::{Row, Statement, error};
+use crate::ledger::{Ledger, check_name, storable, to_its_end, unique};
+use crate::records::{Decision, Payment, Processing, Receipt, Settlement};
+use crate::times;
+
+/// How long a delivery waits for the database where it can go to the spool instead: the provider
+/// wants its answer soon (seen).
+const BEFORE_THE_SPOOL: Duration = Duration::from_secs(2);
+/// How often a delivery is decided anew, where each time another one settled its order meanwhile.
+const TRIES: u32 = 10;
+
+/// What is to be made of deliveries: the rule, for both databases. `$source` gives what they say:
+/// `order_id`, `ref`, `amount_value`, `currency`, `status`.
+macro_rules! decided {
+    ($source:literal) => {
+        concat!(
+            "(SELECT fitted.*,
+                CASE
+                    WHEN order_state IS NULL THEN 'no_order'
+                    WHEN status = 'timed_out' AND (problem IS NULL OR problem = 'order_id')
+                        THEN 'timed_out'
+                    WHEN problem IS NOT NULL THEN 'mismatch'
+                    WHEN order_state = 'paid' THEN 'overpaid'
+                    ELSE 'paid'
+                END AS decision
+            FROM (SELECT said.*, o.state AS order_state,
+                CASE
+                    WHEN o.ref IS NULL THEN NULL
+                    WHEN said.status NOT IN ('fulfilled', 'timed_out') THEN 'status'
+                    WHEN EXISTS (SELECT 1 FROM kazawallet_orders another
+                        WHERE another.link_id = said.order_id AND another.ref <> o.ref) THEN 'ref'
+                    WHEN o.link_id <> said.order_id THEN 'order_id'
+                    WHEN said.currency IS NULL OR said.currency <> o.currency THEN 'currency'
+                    WHEN said.status = 'fulfilled' AND said.amount_value <> o.amount_value
+                        THEN 'amount'
+                END AS problem
+            FROM (",
+            $source,
+            ") said LEFT JOIN kazawallet_orders o ON o.ref = said.ref) fitted) judged"
+        )
+    };
+}
+
+/// What of a decision is for the handler: an order that was paid, and one whose own link timed out.
+macro_rules! for_the_handler {
+    () => {
+        "(decision = 'paid' OR (decision = 'timed_out' AND problem IS NULL \
+          AND order_state = 'open'))"
+    };
+}
+
+/// Stores a delivery with its decision, unless its order id is known, or its order was settled
+/// while it was being decided.
+const STORE: &str = concat!(
+    "INSERT INTO kazawallet_payments (order_id, ref, amount, amount_value, currency, status,
+        decision, problem, settles, received_at, receipt, processing, due_at, tries, body)
+    SELECT order_id, ref, $6, amount_value, currency, status, decision, problem,
+        CASE WHEN decision = 'paid' THEN ref END, $7, $8,
+        CASE WHEN ",
+    for_the_handler!(),
+    " THEN 'waiting' END,
+        CASE WHEN ",
+    for_the_handler!(),
+    " THEN $7 END, 0, $9
+    FROM ",
+    decided!("SELECT $1 AS order_id, $2 AS ref, $3 AS amount_value, $4 AS currency, $5 AS status"),
+    " WHERE true ON CONFLICT DO NOTHING"
+);
+
+/// Decides again what had no order.
+const ADOPT: &str = concat!(
+    "UPDATE kazawallet_payments SET decision = now_judged.decision, problem = now_judged.problem,
+        settles = CASE WHEN now_judged.decision = 'paid' THEN now_judged.ref END,
+        processing = CASE WHEN handed THEN 'waiting' END,
+        due_at = CASE WHEN handed THEN $2 END,
+        receipt = $3
+    FROM (SELECT judged.*, ",
+    for_the_handler!(),
+    " AS handed FROM ",
+    decided!(
+        "SELECT order_id, ref, amount_value, currency, status FROM kazawallet_payments
+            WHERE order_id = $1 AND decision = 'no_order'"
+    ),
+    ") now_judged
+    WHERE kazawallet_payments.order_id = now_judged.order_id
+        AND kazawallet_payments.decision = 'no_order' AND now_judged.decision <> 'no_order'"
+);
+
+/// Tells the order, where a decision made just now concerns it.
+const TELL_ORDER: &str = "
+    UPDATE kazawallet_orders SET state = told.decision,
+        paid_by = CASE WHEN told.decision = 'paid' THEN told.order_id END,
+        paid_at = CASE WHEN told.decision = 'paid' THEN $3 END
+    FROM kazawallet_payments told
+    WHERE told.order_id = $1 AND told.receipt = $2 AND told.processing = 'waiting'
+        AND kazawallet_orders.ref = COALESCE(told.settles, told.ref)
+        AND kazawallet_orders.state <> 'paid'";
+
+const RECORDED: &str = "
+    SELECT decision, problem, receipt, status, amount_value, currency, ref
+    FROM kazawallet_payments WHERE order_id = $1";
+
+/// The columns of a [`Payment`], in the order in which it reads them.
+macro_rules! payment_columns {
+    () => {
+        "order_id, COALESCE(settles, ref), amount, currency, status, decision, problem, \
+         received_at, processing, tries, last_error, body"
+    };
+}
+pub(crate) use payment_columns;
+
+const BY_ORDER_ID: &str =
+    concat!("SELECT ", payment_columns!(), " FROM kazawallet_payments WHERE order_id = $1");
+
+impl Payment {
+    pub(crate) fn read(mut row: Row) -> Result<Self, Error> {
+        Ok(Self {
+            order_id: row.text()?,
+            reference: row.optional_text()?,
+            amount: row.amount()?,
+            currency: row.optional_text()?,
+            status: row.text()?,
+            decision: row.known(Decision::from_text)?,
+            problem: row.optional_text()?,
+            received_at: row.time()?,
+            processing: row.optional_text()?.as_deref().and_then(Processing::from_text),
+            tries: u32::try_from(row.int()?).unwrap_or(u32::MAX),
+            last_error: row.optional_text()?,
+            body: row.optional_bytes()?,
+        })
+    }
+}
+
+impl Ledger {
+    /// Verifies a webhook delivery, decides it, and stores its bytes. **When it returns, the delivery
+    /// would survive a power cut: answer 200.** The provider sends it once only (documented).
+    ///
+    /// The signed order id is the payment's identity. Its first genuine delivery is held against the
+    /// order with its ref (ref, currency, amount, and the link's id where it is known) and decided;
+    /// whatever comes later for the same order id changes nothing. See [`Decision`].
+    ///
+    /// Where the database cannot be reached, it goes to the spool, where there is one.
+    ///
+    /// # Errors
+    /// - [`WebhookPayload`](ErrorKind::WebhookPayload): it cannot be read. Answer 400.
+    /// - [`SignatureVerification`](ErrorKind::SignatureVerification): its signature does not hold. It
+    ///   changed nothing, and went to quarantine; see [`reverify`](Self::reverify). Answer 401.
+    /// - [`Configuration`](ErrorKind::Configuration): the ledger has neither a client with an API
+    ///   secret nor a webhook.
+    /// - The ledger's kinds, where it could be stored nowhere. Answer 500; the payment will have to be
+    ///   found with [`overdue`](Self::overdue).
+    pub async fn receive(&self, body: impl AsRef<[u8]>) -> Result<Receipt, Error> {
+        let webhook = self.webhook()?;
+        let body = body.as_ref();
+        let event = match webhook.verify(body) {
+            Ok(event) => event,
+            Err(refused) => {
+                if refused.kind() == ErrorKind::SignatureVerification {
+                    self.quarantine(body).await;
+                }
+                return Err(refused);
+            }
+        };
+        let received_at = SystemTime::now();
+        let Some(spool) = &self.inner.spool else {
+            return self.store(event, received_at).await;
+        };
+        let storing = self.store(event.clone(), received_at);
+        let problem = match tokio::time::timeout(BEFORE_THE_SPOOL, storing).await {
+            Ok(Ok(receipt)) => return Ok(receipt),
+            Ok(Err(problem)) => problem,
+            Err(_) => {
+                error(ErrorKind::LedgerUnavailable, "the ledger's database did not answer in time")
+            }
+        };
+        tracing::warn!(code = problem.code(), "a delivery goes to the ledger's spool: {problem}");
+        spool.keep(received_at, event.body()).await?;
+        Ok(Receipt { event, decision: Decision::Spooled, duplicate: false, problem: None })
+    }
+
+    /// Decides and stores a verified delivery.
+    pub(crate) async fn store(
+        &self,
+        event: PaymentEvent,
+        received_at: SystemTime,
+    ) -> Result<Receipt, Error> {
+        let ledger = self.clone();
+        to_its_end(async move { ledger.store_to_the_end(event, received_at).await }).await
+    }
+
+    async fn store_to_the_end(
+        &self,
+        event: PaymentEvent,
+        received_at: SystemTime,
+    ) -> Result<Receipt, Error> {
+        let database = self.database().await?;
+        let said = Said::by(&event);
+        let receipt = unique()?;
+        let at = times::text(received_at);
+        for _ in 0..TRIES {
+            let store = Statement::new(STORE)
+                .with(said.order_id.as_str())
+                .with(said.reference.as_deref())
+                .with(said.amount_value.as_str())
+                .with(said.currency.as_deref())
+                .with(said.status.as_str())
+                .with(event.amount().as_str())
+                .with(at.as_str())
+                .with(receipt.as_str())
+                .with(event.body());
+            let tell = tell_order(&said.order_id, &receipt, &at);
+            let recorded = Statement::new(RECORDED).with(said.order_id.as_str());
+            let mut answers = database.write([store, tell, recorded]).await?;
+            let _ = (answers.next(), answers.next());
+            let Some(row) = answers.next().pop() else {
+                continue; // Another payment settled the order just now: it is to be decided again.
+            };
+            let first = First::read(row)?;
+            if first.receipt != receipt {
+                return self.repeated(event, &said, first, &at).await;
+            }
+            if first.decision == Decision::NoOrder {
+                // The order may have been stored since it was looked for.
+                self.adopt(&said.order_id).await?;
+            }
+            self.inner.arrivals.notify_one();
+            let (decision, problem) = match first.decision {
+                Decision::NoOrder => self.decision_of(&said.order_id).await?,
+                decision => (decision, first.problem),
+            };
+            return Ok(Receipt { event, decision, duplicate: false, problem });
+        }
+        Err(error(ErrorKind::LedgerUnavailable, "the delivery's order is changing all the time"))
+    }
+
+    /// A delivery of an order id that is known.
+    async fn repeated(
+        &self,
+        event: PaymentEvent,
+        said: &Said,
+        first: First,
+        at: &str,
+    ) -> Result<Receipt, Error> {
+        let Some(problem) = said.differs_from(&first.said) else {
+            let (decision, problem) = (first.decision, first.problem);
+            return Ok(Receipt { event, decision, duplicate: true, problem });
+        };
+        let keep = Statement::new(
+            "INSERT INTO kazawallet_conflicts (digest, order_id, problem, ref, amount, currency,
+                status, received_at, body)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING RETURNING digest",
+        )
+        .with(said.digest())
+        .with(said.order_id.as_str())
+        .with(problem)
+        .with(said.reference.as_deref())
+        .with(event.amount().as_str())
+        .with(said.currency.as_deref())
+        .with(said.status.as_str())
+        .with(at)
+        .with(event.body());
+        let new = !self.database().await?.write([keep]).await?.next().is_empty();
+        Ok(Receipt {
+            event,
+            decision: Decision::Conflict,
+            duplicate: !new,
+            problem: Some(problem.to_owned()),
+        })
+    }
+
+    async fn decision_of(&self, order_id: &str) -> Result<(Decision, Option<String>), Error> {
+        let recorded = Statement::new(RECORDED).with(order_id);
+        let row = self.database().await?.read(recorded).await?.pop();
+        let first = First::read(row.ok_or_else(|| no_payment(order_id))?)?;
+        Ok((first.decision, first.problem))
+    }
+
+    /// Decides a payment that had no order, now that there may be one.
+    async fn adopt(&self, order_id: &str) -> Result<(), Error> {
+        let (receipt, now) = (unique()?, times::now());
+        let adopt = Statement::new(ADOPT).with(order_id).with(now.as_str()).with(receipt.as_str());
+        let tell = tell_order(order_id, &receipt, &now);
+        self.database().await?.write([adopt, tell]).await.map(drop)
+    }
+
+    /// Decides the payments that came before their order.
+    pub(crate) async fn adopt_all(&self, reference: &str) -> Result<(), Error> {
+        let waiting = Statement::new(
+            "SELECT order_id FROM kazawallet_payments WHERE ref = $1 AND decision = 'no_order'
+            ORDER BY received_at",
+        )
+        .with(reference);
+        for mut row in self.database().await?.read(waiting).await? {
+            self.adopt(&row.text()?).await?;
+            self.inner.arrivals.notify_one();
+        }
+        Ok(())
+    }
+
+    /// The payment with this order id.
+    ///
+    /// # Errors
+    /// The ledger's kinds.
+    pub async fn payment(&self, order_id: &str) -> Result<Option<Payment>, Error> {
+        let by_order_id = Statement::new(BY_ORDER_ID).with(storable(order_id));
+        let row = self.database().await?.read(by_order_id).await?.pop();
+        row.map(Payment::read).transpose()
+    }
+
+    /// A person decides a payment that the ledger could not: one whose decision is `mismatch`,
+    /// `no_order`, `overpaid` or `dismissed`, or a `timed_out` one that another delivery contradicts.
+    ///
+    /// `Paid` lets it settle an order: the one that is given, else the one that the delivery names. The
+    /// payment is then handed to the handler as any other. `Dismissed` says that it pays for nothing.
+    /// Who decided is kept for ever.
+    ///
+    /// # Errors
+    /// - [`Validation`](ErrorKind::Validation): `by` is blank, or too long.
+    /// - [`LedgerNotFound`](ErrorKind::LedgerNotFound): no payment has this order id.
+    /// - [`LedgerState`](ErrorKind::LedgerState): it needs no person; or there is no such order, or it
+    ///   is paid already.
+    /// - The ledger's kinds.
+    pub async fn settle(
+        &self,
+        order_id: &str,
+        settlement: Settlement,
+        reference: Option<&str>,
+        by: &str,
+        note: Option<&str>,
+    ) -> Result<Payment, Error> {
+        check_name("by", by)?;
+        if settlement == Settlement::Dismissed && reference.is_some() {
+            return Err(Error::refused_by_ledger("ref", "what is dismissed settles no order"));
+        }
+        let payment = self.payment(order_id).await?.ok_or_else(|| no_payment(order_id))?;
+        let reference = match settlement {
+            Settlement::Paid => reference.map(str::to_owned).or(payment.reference),
+            Settlement::Dismissed => None,
+        };
+        let (receipt, now) = (unique()?, times::now());
+        let change = match settlement {
+            Settlement::Paid => Statement::new(
+                "UPDATE kazawallet_payments SET decision = 'paid', settles = $3,
+                    processing = 'waiting', due_at = $4, tries = 0, last_error = NULL, receipt = $2
+                WHERE order_id = $1
+                    AND (decision IN ('mismatch', 'no_order', 'overpaid', 'dismissed')
+                        OR (decision = 'timed_out' AND EXISTS (SELECT 1 FROM kazawallet_conflicts c
+                            WHERE c.order_id = kazawallet_payments.order_id)))
+                    AND EXISTS (SELECT 1 FROM kazawallet_orders o
+                        WHERE o.ref = $3 AND o.state <> 'paid')",
+            ),
+            Settlement::Dismissed => Statement::new(
+                "UPDATE kazawallet_payments SET decision = 'dismissed', receipt = $2
+                WHERE order_id = $1 AND decision IN ('mismatch', 'no_order', 'overpaid')",
+            ),
+        };
+        let change = change
+            .with(order_id)
+            .with(receipt.as_str())
+            .with(reference.as_deref())
+            .with(now.as_str());
+        let keep = keep_decision(&receipt, &now, by, "settle", order_id, settlement.as_str())
+            .with(reference.as_deref())
+            .with(note.map(storable))
+            .with(receipt.as_str());
+        let statements = [
+            change,
+            tell_order(order_id, &receipt, &now),
+            keep,
+            Statement::new(BY_ORDER_ID).with(order_id),
+        ];
+        let mut answers = self.database().await?.write(statements).await?;
+        let _ = (answers.next(), answers.next());
+        let changed = !answers.next().is_empty();
+        let row = answers.next().pop().ok_or_else(|| no_payment(order_id))?;
+        let now_is = Payment::read(row)?;
+        if changed {
+            self.inner.arrivals.notify_one();
+            return Ok(now_is);
+        }
+        let decision = now_is.decision;
+        let why = match (&reference, now_is.decision) {
+            (None, Decision::Mismatch | Decision::NoOrder | Decision::Overpaid) => {
+                "the delivery names no order: give the `ref` of the one that it pays".to_owned()
+            }
+            (Some(_), Decision::Paid | Decision::TimedOut) | (None, _) => {
+                format!("its decision is `{decision}`, which needs no person")
+            }
+            _ => "there is no order with this `ref`, or it is paid already".to_owned(),
+        };
+        Err(error(ErrorKind::LedgerState, format!("the payment cannot be settled so: {why}")))
+    }
+}
+
+fn tell_order(order_id: &str, receipt: &str, at: &str) -> Statement {
+    Statement::new(TELL_ORDER).with(order_id).with(receipt).with(at)
+}
+
+/// Keeps what a person decided about a payment, where it was carried out just now. Wants the ref, the
+/// note and the receipt of that.
+pub(crate) fn keep_decision(
+    id: &str,
+    now: &str,
+    by: &str,
+    action: &str,
+    order_id: &str,
+    decision: &str,
+) -> Statement {
+    Statement::new(
+        "INSERT INTO kazawallet_decisions (id, decided_at, decided_by, action, subject, decision,
+            ref, note)
+        SELECT $1, $2, $3, $4, $5, $6, $7, $8 FROM kazawallet_payments
+            WHERE order_id = $5 AND receipt = $9
+        RETURNING id",
+    )
+    .with(id)
+    .with(now)
+    .with(by)
+    .with(action)
+    .with(order_id)
+    .with(decision)
+}
+
+pub(crate) fn no_payment(_order_id: &str) -> Error {
+    error(ErrorKind::LedgerNotFound, "the ledger has no payment with this order id")
+}
+
+/// What a delivery says, as it is compared.
+struct Said {
+    order_id: String,
+    reference: Option<String>,
+    amount_value: String,
+    currency: Option<String>,
+    status: String,
+}
+
+impl Said {
+    fn by(event: &PaymentEvent) -> Self {
+        Self {
+            order_id: storable(event.order_id()),
+            reference: event.reference().map(storable),
+            amount_value: event.amount().shortest(),
+            currency: event.currency().map(|code| storable(&code.to_ascii_uppercase())),
+            status: storable(event.status().as_str()),
+        }
+    }
+
+    /// The field in which it contradicts another delivery.
+    fn differs_from(&self, first: &Self) -> Option<&'static str> {
+        [
+            ("status", self.status != first.status),
+            ("amount", self.amount_value != first.amount_value),
+            ("currency", self.currency != first.currency),
+            ("ref", self.reference != first.reference),
+        ]
+        .into_iter()
+        .find_map(|(field, differs)| differs.then_some(field))
+    }
+
+    fn digest(&self) -> String {
+        let said = serde_json::json!([
+            self.order_id,
+            self.reference,
+            self.amount_value,
+            self.currency,
+            self.status,
+        ]);
+        crate::digests::of(said.to_string().as_bytes())
+    }
+}
+
+/// What is recorded of an order id.
+struct First {
+    decision: Decision,
+    problem: Option<String>,
+    receipt: String,
+    said: Said,
+}
+
+impl First {
+    fn read(mut row: Row) -> Result<Self, Error> {
+        Ok(Self {
+            decision: row.known(Decision::from_text)?,
+            problem: row.optional_text()?,
+            receipt: row.text()?,
+            said: Said {
+                status: row.text()?,
+                amount_value: row.text()?,
+                currency: row.optional_text()?,
+                reference: row.optional_text()?,
+                order_id: String::new(),
+            },
+        })
+    }
+}

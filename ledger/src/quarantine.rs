@@ -1,0 +1,163 @@
+//! Deliveries whose signature does not hold. They change nothing; but a forgotten rotation of keys
+//! would lose payments, were they not kept.
+//!
+//! Anybody can send them. So they cost no wait for the disk, are taken in at a limited rate, and are
+//! few; and what names an order that exists is kept before what does not.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use kazawallet::{Error, Webhook};
+
+use crate::database::Statement;
+use crate::digests;
+use crate::ledger::{Ledger, storable, to_its_end};
+use crate::records::Receipt;
+use crate::times;
+
+/// How long a forged delivery may keep its sender waiting.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How fast deliveries are taken in. One gate a process.
+#[derive(Default)]
+pub(crate) struct Gate(Mutex<Option<Passes>>);
+
+struct Passes {
+    /// Looking up whether what it names exists.
+    lookups: Bucket,
+    plausible: Bucket,
+    noise: Bucket,
+}
+
+/// So many at once, and so many a second.
+struct Bucket {
+    left: u32,
+    at_once: u32,
+    a_second: u32,
+    filled: Instant,
+}
+
+impl Bucket {
+    fn new(at_once: u32, a_second: u32) -> Self {
+        Self { left: at_once, at_once, a_second, filled: Instant::now() }
+    }
+
+    fn passes(&mut self) -> bool {
+        let since = self.filled.elapsed().as_millis();
+        let new = u32::try_from(since * u128::from(self.a_second) / 1000).unwrap_or(u32::MAX);
+        if new > 0 {
+            self.left = self.left.saturating_add(new).min(self.at_once);
+            self.filled = Instant::now();
+        }
+        let passes = self.left > 0;
+        self.left = self.left.saturating_sub(1);
+        passes
+    }
+}
+
+impl Gate {
+    fn passes(&self, which: impl Fn(&mut Passes) -> &mut Bucket) -> bool {
+        let mut passes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let passes = passes.get_or_insert_with(|| Passes {
+            lookups: Bucket::new(400, 200),
+            plausible: Bucket::new(100, 20),
+            noise: Bucket::new(50, 5),
+        });
+        which(passes).passes()
+    }
+}
+
+impl Ledger {
+    /// Keeps a delivery whose signature does not hold, where there is room for it. That it cannot be
+    /// kept is nobody's error.
+    pub(crate) async fn quarantine(&self, body: &[u8]) {
+        let Some((order_id, reference)) = Webhook::unverified_names(body) else { return };
+        if !self.inner.gate.passes(|passes| &mut passes.lookups) {
+            return;
+        }
+        let (ledger, body) = (self.clone(), body.to_vec());
+        let kept = to_its_end(async move {
+            ledger
+                .put_in_quarantine(storable(&order_id), reference.as_deref().map(storable), &body)
+                .await
+        });
+        if let Ok(Err(problem)) = tokio::time::timeout(PATIENCE, kept).await {
+            tracing::debug!(code = problem.code(), "a refused delivery was not kept: {problem}");
+        }
+    }
+
+    async fn put_in_quarantine(
+        &self,
+        order_id: String,
+        reference: Option<String>,
+        body: &[u8],
+    ) -> Result<(), Error> {
+        let database = self.database().await?;
+        let known = Statement::new(
+            "SELECT state FROM kazawallet_orders WHERE link_id = $1
+            UNION ALL SELECT state FROM kazawallet_orders WHERE ref = $2
+            UNION ALL SELECT decision FROM kazawallet_payments WHERE order_id = $1 LIMIT 1",
+        )
+        .with(order_id.as_str())
+        .with(reference);
+        let plausible = !database.read(known).await?.is_empty();
+        let may_pass = self
+            .inner
+            .gate
+            .passes(|passes| if plausible { &mut passes.plausible } else { &mut passes.noise });
+        if !may_pass {
+            return Ok(());
+        }
+        let keep = Statement::new(
+            "INSERT INTO kazawallet_quarantine (digest, plausible, subject, received_at, body)
+            VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
+        )
+        .with(digests::of(body))
+        .with(i64::from(plausible))
+        .with(order_id.as_str())
+        .with(times::now())
+        .with(body);
+        // The sender chooses what it names: one order id is not to push out the others.
+        let few_of_a_kind = Statement::new(
+            "DELETE FROM kazawallet_quarantine WHERE digest IN (
+                SELECT digest FROM kazawallet_quarantine WHERE subject = $1
+                ORDER BY received_at DESC LIMIT 1000000 OFFSET 5)",
+        )
+        .with(order_id);
+        let few = Statement::new(
+            "DELETE FROM kazawallet_quarantine WHERE digest IN (
+                SELECT digest FROM kazawallet_quarantine
+                ORDER BY plausible DESC, received_at DESC LIMIT 1000000 OFFSET 1000)",
+        );
+        database.write_cheaply([keep, few_of_a_kind, few]).await.map(drop)
+    }
+
+    /// Verifies again what is in quarantine, with the keys that the ledger has now, and receives what
+    /// holds: for payments that a forgotten rotation of keys refused. Open the ledger with a webhook
+    /// that knows both keys first.
+    ///
+    /// # Errors
+    /// As [`receive`](Self::receive); what was received before the error stays so.
+    pub async fn reverify(&self) -> Result<Vec<Receipt>, Error> {
+        let webhook = self.webhook()?;
+        let database = self.database().await?;
+        let all = Statement::new(
+            "SELECT digest, received_at, body FROM kazawallet_quarantine ORDER BY received_at",
+        );
+        let mut receipts = Vec::new();
+        for mut row in database.read(all).await? {
+            let (digest, received_at, body) = (row.text()?, row.time()?, row.bytes()?);
+            let Ok(event) = webhook.verify(&body) else { continue };
+            receipts.push(self.store(event, received_at).await?);
+            let release = Statement::new("DELETE FROM kazawallet_quarantine WHERE digest = $1");
+            database.write([release.with(digest)]).await?;
+        }
+        Ok(receipts)
+    }
+
+    /// Empties the quarantine of what came before then.
+    pub(crate) fn forget_quarantine(before: SystemTime) -> Statement {
+        Statement::new("DELETE FROM kazawallet_quarantine WHERE received_at < $1 RETURNING digest")
+            .with(times::text(before))
+    }
+}

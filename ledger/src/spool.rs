@@ -1,0 +1,197 @@
+//! Where deliveries go while the database cannot be reached: a folder, one file a delivery.
+//!
+//! A file is written under another name and renamed once the disk has it, so that a crash leaves a
+//! whole delivery or none; and any number of processes may write and take them over at once.
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use kazawallet::{Error, ErrorKind};
+
+use crate::database::error;
+use crate::digests;
+use crate::ledger::{Ledger, unique};
+
+const FOLDER_VARIABLE: &str = "KAZAWALLET_SPOOL";
+const WHOLE: &str = "delivery";
+const HALF: &str = "part";
+
+pub(crate) struct Spool {
+    folder: PathBuf,
+    /// How many this process has kept, which tells those of one millisecond apart.
+    kept: AtomicU64,
+}
+
+/// A delivery in the spool.
+struct Kept {
+    path: PathBuf,
+    received_at: SystemTime,
+}
+
+impl Spool {
+    pub(crate) fn in_folder(folder: PathBuf) -> Result<Self, Error> {
+        let unusable = |problem: io::Error| {
+            Error::no_ledger(format!(
+                "the ledger's spool folder cannot be used: {problem}. It keeps deliveries while the \
+                 database cannot be reached: give a folder on a disk that outlives a restart as \
+                 `spool`, or in the environment variable KAZAWALLET_SPOOL"
+            ))
+            .caused_by(problem)
+        };
+        make_private(&folder).map_err(unusable)?;
+        let spool = Self { folder, kept: AtomicU64::new(0) };
+        // Found out now, not when a payment depends on it.
+        let trial = spool.folder.join(format!("{}.{HALF}", unique()?));
+        File::create(&trial).and_then(|_| fs::remove_file(&trial)).map_err(unusable)?;
+        Ok(spool)
+    }
+
+    /// The folder of a ledger that was given none: its own, since what is in it belongs to one
+    /// database.
+    pub(crate) fn in_usual_folder(url: &str) -> Result<Self, Error> {
+        let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+        let state = || variable("XDG_STATE_HOME").map(PathBuf::from);
+        let home = || variable("HOME").map(|home| PathBuf::from(home).join(".local/state"));
+        let local = || variable("LOCALAPPDATA").map(PathBuf::from);
+        let parent = variable(FOLDER_VARIABLE).map(PathBuf::from).or_else(|| {
+            [state(), home(), local()]
+                .into_iter()
+                .flatten()
+                .next()
+                .map(|folder| folder.join("kazawallet"))
+        });
+        let parent = parent.ok_or_else(|| {
+            Error::no_ledger(
+                "the ledger's spool has no folder: give one on a disk that outlives a restart as \
+                 `spool`, or in the environment variable KAZAWALLET_SPOOL",
+            )
+        })?;
+        // Without what may change: the password, and how it is reached.
+        let database = url::Url::parse(url).ok().map(|url| {
+            format!(
+                "{}:{}{}",
+                url.host_str().unwrap_or_default(),
+                url.port().unwrap_or(5432),
+                url.path()
+            )
+        });
+        let own = digests::of(database.unwrap_or_default().as_bytes());
+        Self::in_folder(parent.join(own.get(..16).unwrap_or(&own)))
+    }
+
+    /// Keeps a delivery. It returns when the disk has it.
+    pub(crate) async fn keep(&self, received_at: SystemTime, body: &[u8]) -> Result<(), Error> {
+        let (folder, body, name) = (self.folder.clone(), body.to_vec(), unique()?);
+        let number = self.kept.fetch_add(1, Ordering::Relaxed);
+        let written = on_the_side(move || {
+            let since = received_at.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+            let half = folder.join(format!("{since:015}-{number:09}-{name}.{HALF}"));
+            let mut file = new_private(&half)?;
+            let done = file.write_all(&body).and_then(|()| file.sync_all());
+            let done = done.and_then(|()| fs::rename(&half, half.with_extension(WHOLE)));
+            if done.is_err() {
+                let _ = fs::remove_file(&half);
+            }
+            done.and_then(|()| sync_folder(&folder))
+        });
+        written.await.map_err(|problem| {
+            let kind = match problem.kind() {
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::LedgerFull,
+                _ => ErrorKind::LedgerUnavailable,
+            };
+            let said = format!("the delivery could be stored neither in the ledger's database nor in its spool: {problem}");
+            error(kind, said).caused_by(problem)
+        })
+    }
+
+    /// What is kept, oldest first.
+    async fn kept(&self) -> io::Result<Vec<Kept>> {
+        let folder = self.folder.clone();
+        let listed = on_the_side(move || {
+            fs::read_dir(&folder)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()
+        });
+        let mut kept: Vec<Kept> = listed.await?.into_iter().filter_map(Kept::named).collect();
+        kept.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(kept)
+    }
+
+    pub(crate) async fn count(&self) -> u64 {
+        self.kept().await.map_or(0, |kept| kept.len() as u64)
+    }
+}
+
+impl Kept {
+    fn named(path: PathBuf) -> Option<Self> {
+        if path.extension()? != WHOLE {
+            return None;
+        }
+        let since: u64 = path.file_stem()?.to_str()?.split('-').next()?.parse().ok()?;
+        let received_at = UNIX_EPOCH.checked_add(Duration::from_millis(since))?;
+        Some(Self { path, received_at })
+    }
+}
+
+impl Ledger {
+    /// Takes over what is in the spool. What cannot be taken over stays there.
+    pub(crate) async fn drain(&self) {
+        let Some(spool) = &self.inner.spool else { return };
+        let kept = match spool.kept().await {
+            Ok(kept) => kept,
+            Err(problem) => {
+                tracing::warn!("the ledger's spool cannot be read: {problem}");
+                return;
+            }
+        };
+        for Kept { path, received_at } in kept {
+            let file = path.clone();
+            // Another process may have taken it over.
+            let Ok(body) = on_the_side(move || fs::read(file)).await else { continue };
+            let Ok(webhook) = self.webhook() else { return };
+            // It was verified when it came; only a change of keys makes it fail now.
+            let Ok(event) = webhook.verify(&body) else {
+                tracing::warn!("a delivery in the ledger's spool was signed with another key");
+                continue;
+            };
+            if let Err(problem) = self.store(event, received_at).await {
+                tracing::warn!(code = problem.code(), "a delivery stays in the spool: {problem}");
+                if problem.kind() == ErrorKind::LedgerUnavailable {
+                    return;
+                }
+                continue;
+            }
+            let _ = on_the_side(move || fs::remove_file(path)).await;
+        }
+    }
+}
+
+/// Runs what waits for the disk where nothing else waits for it.
+async fn on_the_side<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|stopped| Err(stopped.into()))
+}
+
+/// Deliveries hold people's data: the folder is its owner's alone.
+fn make_private(folder: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
+
+fn new_private(path: &Path) -> io::Result<File> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+/// A file's name is in its folder, which has to reach the disk, too.
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
+}
