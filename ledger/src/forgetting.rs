@@ -24,7 +24,8 @@ impl Ledger {
     /// The ledger's kinds.
     pub async fn forget(&self, before: SystemTime) -> Result<u64, Error> {
         let ledger = self.clone();
-        to_its_end(async move { ledger.erase(before).await }).await
+        let erasing = async move { ledger.erase(before).await };
+        to_its_end(self.inner.runtime.clone(), erasing).await
     }
 
     async fn erase(&self, before: SystemTime) -> Result<u64, Error> {

@@ -22,8 +22,9 @@ const LONGEST_NAME: usize = 1024;
 
 /// What a shop remembers of its orders, payments and payouts.
 ///
-/// It is cheap to clone and to share. Its calls must run inside the tokio runtime in which it was
-/// opened. What has begun runs to its end on a task of its own, also when its future is dropped.
+/// It is cheap to clone and to share. Await its calls inside a tokio runtime; the one in which it was
+/// opened must live as long as it does. A transaction, a link or a payout that has begun comes to its
+/// end also when its future is dropped.
 ///
 /// # Errors
 /// Besides its own, each call can fail with the ledger's kinds:
@@ -50,6 +51,8 @@ pub(crate) struct Inner {
     /// Tells this process's workers of a payment.
     pub(crate) arrivals: Notify,
     pub(crate) closing: tokio::sync::watch::Sender<bool>,
+    /// Where it was opened, and where its work in the background runs.
+    pub(crate) runtime: Handle,
 }
 
 impl Ledger {
@@ -74,11 +77,7 @@ impl Ledger {
     }
 
     pub(crate) async fn opened(options: OpenLedger) -> Result<Self, Error> {
-        if Handle::try_current().is_err() {
-            return Err(Error::no_ledger(
-                "no tokio runtime: open the ledger inside one, with I/O and time enabled",
-            ));
-        }
+        let runtime = runtime()?;
         let url = options.url.ok_or_else(|| {
             Error::no_ledger(
                 "no ledger's URL: pass one, or set the environment variable KAZAWALLET_LEDGER",
@@ -105,6 +104,7 @@ impl Ledger {
                 gate: Gate::default(),
                 arrivals: Notify::new(),
                 closing: tokio::sync::watch::Sender::new(false),
+                runtime,
             }),
         };
         match ledger.digest_key().await {
@@ -153,6 +153,7 @@ impl Ledger {
     }
 
     pub(crate) async fn digest_key(&self) -> Result<&[u8], Error> {
+        runtime()?;
         if *self.inner.closing.borrow() {
             return Err(closed());
         }
@@ -192,11 +193,20 @@ async fn drain_now_and_then(ledger: Weak<Inner>) {
     }
 }
 
+/// The runtime that this is called in.
+pub(crate) fn runtime() -> Result<Handle, Error> {
+    Handle::try_current().map_err(|problem| {
+        let said = "no tokio runtime: use the ledger inside one, with I/O and time enabled";
+        Error::no_ledger(said).caused_by(problem)
+    })
+}
+
 /// Runs what must not be stopped half-way by a caller who loses patience.
 pub(crate) async fn to_its_end<T: Send + 'static>(
+    runtime: Handle,
     work: impl Future<Output = Result<T, Error>> + Send + 'static,
 ) -> Result<T, Error> {
-    tokio::spawn(work).await.unwrap_or_else(|stopped| {
+    runtime.spawn(work).await.unwrap_or_else(|stopped| {
         let said = "the ledger's task was stopped, or panicked, before it came to its end";
         let lost = Error::of_ledger(ErrorKind::LedgerUnavailable, Outcome::Unknown, said);
         Err(lost.caused_by(stopped))

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use kazawallet::{Call, CreatePaymentLink, Error, ErrorKind, PaymentLink};
 
 use crate::database::{Row, Statement, error};
-use crate::ledger::{Ledger, check_name, storable, to_its_end, unique};
+use crate::ledger::{Ledger, storable, to_its_end, unique};
 use crate::records::{OrderLink, OrderRecord, OrderState};
 use crate::times;
 
@@ -312,10 +312,8 @@ impl IntoFuture for CreateOrderLink {
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move {
-            check_name("ref", self.link.terms().2.unwrap_or("missing"))?;
-            to_its_end(self.create()).await
-        })
+        let runtime = self.ledger.inner.runtime.clone();
+        Box::pin(to_its_end(runtime, self.create()))
     }
 }
 

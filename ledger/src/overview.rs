@@ -1,6 +1,6 @@
 //! What is missing, and what waits for a person.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use kazawallet::Error;
 
@@ -25,14 +25,13 @@ impl Ledger {
         older_than: Duration,
         limit: u32,
     ) -> Result<Vec<OrderRecord>, Error> {
-        let then = SystemTime::now().checked_sub(older_than).unwrap_or(SystemTime::UNIX_EPOCH);
         let overdue = Statement::new(concat!(
             "SELECT ",
             order_columns!(),
             " FROM kazawallet_orders WHERE state = 'open' AND link_at <= $1
             ORDER BY link_at LIMIT $2"
         ));
-        let overdue = overdue.with(times::text(then)).with(limit);
+        let overdue = overdue.with(times::ago(older_than)).with(limit);
         self.listed(overdue, |mut row| OrderRecord::read(&mut row)).await
     }
 

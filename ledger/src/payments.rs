@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use kazawallet::{Error, ErrorKind, PaymentEvent};
 
 use crate::database::{Row, Statement, error};
-use crate::ledger::{Ledger, check_name, storable, to_its_end, unique};
+use crate::ledger::{Ledger, check_name, runtime, storable, unique};
 use crate::records::{Decision, Payment, Processing, Receipt, Settlement};
 use crate::times;
 
@@ -16,7 +16,8 @@ const BEFORE_THE_SPOOL: Duration = Duration::from_secs(2);
 const TRIES: u32 = 10;
 
 /// What is to be made of deliveries: the rule, for both databases. `$source` gives what they say:
-/// `order_id`, `ref`, `amount_value`, `currency`, `status`.
+/// `order_id`, `ref`, `amount_value`, `currency`, `status`, of one delivery. The limit keeps the
+/// databases from working out each part anew wherever it is named.
 macro_rules! decided {
     ($source:literal) => {
         concat!(
@@ -42,7 +43,7 @@ macro_rules! decided {
                 END AS problem
             FROM (",
             $source,
-            ") said LEFT JOIN kazawallet_orders o ON o.ref = said.ref) fitted) judged"
+            ") said LEFT JOIN kazawallet_orders o ON o.ref = said.ref LIMIT 1) fitted) judged"
         )
     };
 }
@@ -57,7 +58,9 @@ macro_rules! for_the_handler {
 
 /// Stores a delivery with its decision, unless its order id is known, or its order was settled
 /// while it was being decided.
-const STORE: &str = concat!(
+macro_rules! store {
+    () => {
+        concat!(
     "INSERT INTO kazawallet_payments (order_id, ref, amount, amount_value, currency, status,
         decision, problem, settles, received_at, receipt, processing, due_at, tries, body)
     SELECT order_id, ref, $6, amount_value, currency, status, decision, problem,
@@ -70,7 +73,22 @@ const STORE: &str = concat!(
     " THEN $7 END, 0, $9
     FROM ",
     decided!("SELECT $1 AS order_id, $2 AS ref, $3 AS amount_value, $4 AS currency, $5 AS status"),
-    " WHERE true ON CONFLICT DO NOTHING"
+    " WHERE true ON CONFLICT DO NOTHING RETURNING decision, problem"
+        )
+    };
+}
+
+/// In PostgreSQL the order is told by the same statement, which saves messages to and fro.
+const STORE_AND_TELL: &str = concat!(
+    "WITH stored AS (",
+    store!(),
+    ", processing, order_id, ref),
+    told AS (UPDATE kazawallet_orders SET state = stored.decision,
+        paid_by = CASE WHEN stored.decision = 'paid' THEN stored.order_id END,
+        paid_at = CASE WHEN stored.decision = 'paid' THEN $7 END
+        FROM stored WHERE stored.processing = 'waiting' AND kazawallet_orders.ref = stored.ref
+            AND kazawallet_orders.state <> 'paid')
+    SELECT decision, problem FROM stored"
 );
 
 /// Decides again what had no order.
@@ -171,6 +189,7 @@ impl Ledger {
         let Some(spool) = &self.inner.spool else {
             return self.store(event, received_at).await;
         };
+        runtime()?;
         let storing = self.store(event.clone(), received_at);
         let problem = match tokio::time::timeout(BEFORE_THE_SPOOL, storing).await {
             Ok(Ok(receipt)) => return Ok(receipt),
@@ -190,21 +209,12 @@ impl Ledger {
         event: PaymentEvent,
         received_at: SystemTime,
     ) -> Result<Receipt, Error> {
-        let ledger = self.clone();
-        to_its_end(async move { ledger.store_to_the_end(event, received_at).await }).await
-    }
-
-    async fn store_to_the_end(
-        &self,
-        event: PaymentEvent,
-        received_at: SystemTime,
-    ) -> Result<Receipt, Error> {
         let database = self.database().await?;
         let said = Said::by(&event);
         let receipt = unique()?;
         let at = times::text(received_at);
         for _ in 0..TRIES {
-            let store = Statement::new(STORE)
+            let store = Statement::differing(Some(store!()), Some(STORE_AND_TELL))
                 .with(said.order_id.as_str())
                 .with(said.reference.as_deref())
                 .with(said.amount_value.as_str())
@@ -214,29 +224,45 @@ impl Ledger {
                 .with(at.as_str())
                 .with(receipt.as_str())
                 .with(event.body());
-            let tell = tell_order(&said.order_id, &receipt, &at);
-            let recorded = Statement::new(RECORDED).with(said.order_id.as_str());
-            let mut answers = database.write([store, tell, recorded]).await?;
-            let _ = (answers.next(), answers.next());
-            let Some(row) = answers.next().pop() else {
-                continue; // Another payment settled the order just now: it is to be decided again.
-            };
-            let first = First::read(row)?;
-            if first.receipt != receipt {
+            let tell = Statement::differing(Some(TELL_ORDER), None);
+            let tell = tell.with(said.order_id.as_str()).with(receipt.as_str()).with(at.as_str());
+            let stored = database.write([store, tell]).await?.next().pop();
+            if let Some(mut row) = stored {
+                let (decision, problem) = (row.known(Decision::from_text)?, row.optional_text()?);
+                return self.stored(event, &said, decision, problem).await;
+            }
+            if let Some(first) = self.first(&said.order_id).await? {
+                if first.receipt == receipt {
+                    // An answer that was lost on the way.
+                    return self.stored(event, &said, first.decision, first.problem).await;
+                }
                 return self.repeated(event, &said, first, &at).await;
             }
-            if first.decision == Decision::NoOrder {
-                // The order may have been stored since it was looked for.
-                self.adopt(&said.order_id).await?;
-            }
-            self.inner.arrivals.notify_one();
-            let (decision, problem) = match first.decision {
-                Decision::NoOrder => self.decision_of(&said.order_id).await?,
-                decision => (decision, first.problem),
-            };
-            return Ok(Receipt { event, decision, duplicate: false, problem });
+            // Another payment settled the order just now: it is to be decided again.
         }
         Err(error(ErrorKind::LedgerUnavailable, "the delivery's order is changing all the time"))
+    }
+
+    /// A delivery that was stored just now.
+    async fn stored(
+        &self,
+        event: PaymentEvent,
+        said: &Said,
+        mut decision: Decision,
+        mut problem: Option<String>,
+    ) -> Result<Receipt, Error> {
+        // The order may have been recorded since it was looked for.
+        if decision == Decision::NoOrder
+            && let Some(reference) = &said.reference
+            && self.order(reference).await?.is_some()
+        {
+            self.adopt(&said.order_id).await?;
+            if let Some(first) = self.first(&said.order_id).await? {
+                (decision, problem) = (first.decision, first.problem);
+            }
+        }
+        self.inner.arrivals.notify_one();
+        Ok(Receipt { event, decision, duplicate: false, problem })
     }
 
     /// A delivery of an order id that is known.
@@ -274,11 +300,10 @@ impl Ledger {
         })
     }
 
-    async fn decision_of(&self, order_id: &str) -> Result<(Decision, Option<String>), Error> {
+    /// What is recorded of an order id.
+    async fn first(&self, order_id: &str) -> Result<Option<First>, Error> {
         let recorded = Statement::new(RECORDED).with(order_id);
-        let row = self.database().await?.read(recorded).await?.pop();
-        let first = First::read(row.ok_or_else(|| no_payment(order_id))?)?;
-        Ok((first.decision, first.problem))
+        self.database().await?.read(recorded).await?.pop().map(First::read).transpose()
     }
 
     /// Decides a payment that had no order, now that there may be one.

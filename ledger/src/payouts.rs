@@ -46,7 +46,7 @@ const BY_REFERENCE: &str = concat!(
 
 impl Payout {
     fn read(row: &mut Row) -> Result<Self, Error> {
-        Ok(Self {
+        let mut payout = Self {
             reference: row.text()?,
             state: row.known(PayoutState::from_text)?,
             amount: row.amount()?,
@@ -58,7 +58,14 @@ impl Payout {
             created_at: row.time()?,
             deadline: row.optional_time()?,
             changed_at: row.time()?,
-        })
+        };
+        // A sender that is not heard of any more has died, or as good as that.
+        let given_up = payout.deadline.and_then(|at| at.checked_add(AFTER_THE_DEADLINE));
+        if payout.state == PayoutState::Sending && given_up.is_some_and(|at| at < SystemTime::now())
+        {
+            payout.state = PayoutState::Unknown;
+        }
+        Ok(payout)
     }
 }
 
@@ -194,8 +201,7 @@ impl Ledger {
         check_name("by", by)?;
         let reference = storable(reference);
         let (id, now) = (unique()?, times::now());
-        let safe = SystemTime::now().checked_sub(self.inner.clock_margin);
-        let safe = times::text(safe.unwrap_or(SystemTime::UNIX_EPOCH));
+        let safe = times::ago(self.inner.clock_margin);
         let state = match resolution {
             Resolution::Paid => PayoutState::Paid,
             Resolution::NotPaid => PayoutState::NotPaid,
@@ -262,23 +268,10 @@ impl Ledger {
             " FROM kazawallet_payouts WHERE state IN ('unknown', 'sending')
                 AND (state = 'unknown' OR deadline < $1) ORDER BY created_at LIMIT $2"
         ));
-        let unresolved = unresolved.with(sender_is_gone()).with(limit);
+        let unresolved = unresolved.with(times::ago(AFTER_THE_DEADLINE)).with(limit);
         let rows = self.database().await?.read(unresolved).await?;
-        let mut payouts = rows
-            .into_iter()
-            .map(|mut row| Payout::read(&mut row))
-            .collect::<Result<Vec<_>, _>>()?;
-        for payout in &mut payouts {
-            payout.state = PayoutState::Unknown;
-        }
-        Ok(payouts)
+        rows.into_iter().map(|mut row| Payout::read(&mut row)).collect()
     }
-}
-
-/// A sender whose deadline is before this is not heard of any more.
-fn sender_is_gone() -> String {
-    let then = SystemTime::now().checked_sub(AFTER_THE_DEADLINE);
-    times::text(then.unwrap_or(SystemTime::UNIX_EPOCH))
 }
 
 /// A payout that is to be made: `.await` it. [`Ledger::withdraw`] gives one.
@@ -408,7 +401,7 @@ impl Ledger {
             WHERE reference = $1 AND state = 'sending' AND deadline < $2",
         )
         .with(intent.reference.as_str())
-        .with(sender_is_gone())
+        .with(times::ago(AFTER_THE_DEADLINE))
         .with(now);
         let by_reference = Statement::new(BY_REFERENCE).with(intent.reference.as_str());
         let statements = [intend, send, give_up, by_reference];
@@ -521,7 +514,8 @@ impl IntoFuture for Withdraw {
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(to_its_end(self.pay()))
+        let runtime = self.ledger.inner.runtime.clone();
+        Box::pin(to_its_end(runtime, self.pay()))
     }
 }
 

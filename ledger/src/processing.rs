@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kazawallet::{Error, ErrorKind};
-use tokio::runtime::Handle;
 use tokio::task::{AbortHandle, JoinHandle};
 
 use crate::database::{Statement, error};
@@ -208,11 +207,12 @@ where
         self
     }
 
-    /// Starts a worker on a task of its own. Call it inside a tokio runtime. Several may run at once.
+    /// Starts a worker on a task of its own, in the ledger's runtime. Several may run at once.
     pub fn start(self) -> Worker {
         let stop = Arc::new(tokio::sync::Notify::new());
         let stopped = stop.clone();
-        let task = tokio::spawn(async move {
+        let runtime = self.claims.ledger.inner.runtime.clone();
+        let task = runtime.spawn(async move {
             let Self { claims, handler } = self;
             let handler = Arc::new(handler);
             let stopped = stopped.notified();
@@ -335,7 +335,7 @@ impl Claims {
     async fn claim(&self) -> Result<Option<Claim>, Error> {
         let holder = unique()?;
         let Some(payment) = self.take(&holder, 1).await?.pop() else { return Ok(None) };
-        let renewal = tokio::spawn(renew(
+        let renewal = self.ledger.inner.runtime.spawn(renew(
             self.ledger.clone(),
             payment.order_id.clone(),
             holder.clone(),
@@ -355,7 +355,7 @@ impl Claims {
         )
         .with(now.as_str())
         .with(self.max_tries);
-        let claim = Statement::differing(CLAIM_SQLITE, CLAIM_POSTGRES)
+        let claim = Statement::differing(Some(CLAIM_SQLITE), Some(CLAIM_POSTGRES))
             .with(holder)
             .with(times::from_now(self.lease))
             .with(now.as_str())
@@ -445,7 +445,7 @@ impl Claim {
         let held = self.record(failed).await?;
         if !last && pause < self.claims.poll_interval {
             let ledger = self.claims.ledger.clone();
-            tokio::spawn(async move {
+            ledger.inner.runtime.clone().spawn(async move {
                 tokio::time::sleep(pause).await;
                 ledger.inner.arrivals.notify_one();
             });
@@ -456,9 +456,9 @@ impl Claim {
     async fn record(&self, end: Statement) -> Result<bool, Error> {
         self.renewal.abort();
         let ledger = self.claims.ledger.clone();
-        to_its_end(
-            async move { Ok(!ledger.database().await?.write([end]).await?.next().is_empty()) },
-        )
+        to_its_end(ledger.inner.runtime.clone(), async move {
+            Ok(!ledger.database().await?.write([end]).await?.next().is_empty())
+        })
         .await
     }
 }
@@ -466,11 +466,11 @@ impl Claim {
 impl Drop for Claim {
     fn drop(&mut self) {
         self.renewal.abort();
-        let (Some(holder), Ok(runtime)) = (self.holder.take(), Handle::try_current()) else {
-            return; // Its end was recorded; or it ends with the lease.
+        let Some(holder) = self.holder.take() else {
+            return; // Its end was recorded.
         };
         let (ledger, order_id) = (self.claims.ledger.clone(), self.payment.order_id.clone());
-        runtime.spawn(async move {
+        ledger.inner.runtime.clone().spawn(async move {
             let give_back = Statement::new(
                 "UPDATE kazawallet_payments SET due_at = $3, holder = NULL
                 WHERE order_id = $1 AND holder = $2 AND processing = 'waiting'",

@@ -76,7 +76,7 @@ impl Ledger {
             return;
         }
         let (ledger, body) = (self.clone(), body.to_vec());
-        let kept = to_its_end(async move {
+        let kept = to_its_end(self.inner.runtime.clone(), async move {
             ledger
                 .put_in_quarantine(storable(&order_id), reference.as_deref().map(storable), &body)
                 .await

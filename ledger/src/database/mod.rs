@@ -78,18 +78,18 @@ impl From<&[u8]> for Value {
 /// One statement. Its parameters are `$1`, `$2` and so on.
 #[derive(Clone, Debug)]
 pub(crate) struct Statement {
-    sqlite: &'static str,
-    postgres: &'static str,
+    sqlite: Option<&'static str>,
+    postgres: Option<&'static str>,
     values: Vec<Value>,
 }
 
 impl Statement {
     pub(crate) fn new(sql: &'static str) -> Self {
-        Self::differing(sql, sql)
+        Self::differing(Some(sql), Some(sql))
     }
 
-    /// A statement that the databases spell differently.
-    pub(crate) fn differing(sqlite: &'static str, postgres: &'static str) -> Self {
+    /// A statement that the databases spell differently, or that one of them has no need of.
+    pub(crate) fn differing(sqlite: Option<&'static str>, postgres: Option<&'static str>) -> Self {
         Self { sqlite, postgres, values: Vec::new() }
     }
 

@@ -23,6 +23,11 @@ const CONNECTIONS: usize = 8;
 /// How often a transaction is run that another one got in the way of.
 const TRIES: u32 = 5;
 
+/// A server, a database or a role may be set to lose what it has confirmed. The rest: each statement
+/// is planned once, for its index, also while the tables are still small or were never analysed.
+const SESSION: &str = "SET synchronous_commit = on; SET lock_timeout = '10s'; \
+    SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET jit = off";
+
 pub(crate) struct Postgres {
     pool: Pool,
 }
@@ -37,12 +42,9 @@ impl Postgres {
             ManagerConfig { recycling_method: RecyclingMethod::Fast },
         );
         let prepare = Hook::async_fn(|connection: &mut deadpool_postgres::ClientWrapper, _| {
-            Box::pin(async move {
-                // A server, a database or a role may be set to lose what it has confirmed.
-                let durable = "SET synchronous_commit = on; SET lock_timeout = '10s'; \
-                               SET client_min_messages = warning";
-                connection.batch_execute(durable).await.map_err(HookError::Backend)
-            })
+            Box::pin(
+                async move { connection.batch_execute(SESSION).await.map_err(HookError::Backend) },
+            )
         });
         let pool = Pool::builder(manager)
             .max_size(CONNECTIONS)
@@ -123,7 +125,7 @@ impl Postgres {
         let mut tries = 1;
         loop {
             let connection = self.connection().await?;
-            match transaction(connection, statements.clone(), durability).await {
+            match transaction(connection, &statements, durability).await {
                 Err(problem) if got_in_the_way(&problem) && tries < TRIES => tries += 1,
                 done => return done.map_err(Failure::into_error),
             }
@@ -139,7 +141,6 @@ impl Postgres {
 enum Failure {
     Postgres(tokio_postgres::Error),
     TimedOut,
-    Stopped(tokio::task::JoinError),
 }
 
 impl Failure {
@@ -150,10 +151,6 @@ impl Failure {
                 ErrorKind::LedgerUnavailable,
                 "the ledger's PostgreSQL server did not answer in time",
             ),
-            Self::Stopped(problem) => {
-                error(ErrorKind::LedgerUnavailable, "the runtime of the ledger is shutting down")
-                    .caused_by(problem)
-            }
         }
     }
 }
@@ -162,7 +159,7 @@ impl Failure {
 fn got_in_the_way(problem: &Failure) -> bool {
     let code = match problem {
         Failure::Postgres(problem) => problem.code(),
-        _ => None,
+        Failure::TimedOut => None,
     };
     code.is_some_and(|code| {
         // A unique value that was not there yet when the statement looked.
@@ -172,26 +169,21 @@ fn got_in_the_way(problem: &Failure) -> bool {
     })
 }
 
-/// Sends a whole transaction at once, and to its end also when nobody waits for it any more: a
-/// connection that goes back to the others must not be in the middle of one.
 async fn transaction(
     connection: Object,
-    statements: Vec<Statement>,
+    statements: &[Statement],
     durability: Durability,
 ) -> Result<Vec<Rows>, Failure> {
-    let run = async move {
-        match tokio::time::timeout(PATIENCE, send(&connection, &statements, durability)).await {
-            Ok(Ok(rows)) => Ok(rows),
-            Ok(Err(problem)) => Err(Failure::Postgres(problem)),
-            Err(_) => {
-                drop(Object::take(connection));
-                Err(Failure::TimedOut)
-            }
+    match tokio::time::timeout(PATIENCE, send(&connection, statements, durability)).await {
+        Ok(done) => done.map_err(Failure::Postgres),
+        Err(_) => {
+            drop(Object::take(connection));
+            Err(Failure::TimedOut)
         }
-    };
-    tokio::spawn(run).await.unwrap_or_else(|problem| Err(Failure::Stopped(problem)))
+    }
 }
 
+/// Sends a whole transaction at once. It comes to its end also where nobody waits for it any more.
 async fn send(
     connection: &Object,
     statements: &[Statement],
@@ -199,17 +191,25 @@ async fn send(
 ) -> Result<Vec<Rows>, tokio_postgres::Error> {
     let mut prepared = Vec::with_capacity(statements.len());
     for statement in statements {
-        let types: Vec<Type> = statement.values.iter().map(type_of).collect();
-        prepared.push(connection.prepare_typed_cached(statement.postgres, &types).await?);
+        prepared.push(match statement.postgres {
+            Some(sql) => {
+                let types: Vec<Type> = statement.values.iter().map(type_of).collect();
+                Some(connection.prepare_typed_cached(sql, &types).await?)
+            }
+            None => None,
+        });
     }
-    // Each of these writes its whole request when it is first polled, and they are polled in their
-    // order: so they go out together, and the answers are waited for once.
+    let sent = prepared.iter().flatten().count();
+    // Each of these hands over its whole request when it is first polled, and they are polled in
+    // their order, without a pause: so they go out together, whole or not at all, and the answers
+    // are waited for once.
     let queries = join_all(prepared.iter().zip(statements).map(|(prepared, statement)| async {
+        let Some(prepared) = prepared else { return Ok(Vec::new()) };
         let values: Vec<&(dyn ToSql + Sync)> =
             statement.values.iter().map(|value| value as &(dyn ToSql + Sync)).collect();
         connection.query(prepared, &values).await
     }));
-    let answers = if statements.len() == 1 && durability == Durability::Full {
+    let answers = if sent == 1 && durability == Durability::Full {
         queries.await
     } else {
         let begin = match durability {

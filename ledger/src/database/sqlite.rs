@@ -20,6 +20,10 @@ use crate::times;
 
 /// The most transactions that are written as one.
 const GROUP: usize = 64;
+/// A commit returns when the disk has it.
+const DURABLE: &str = "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 1000";
+/// A commit waits for no disk, not even to move the log into the file.
+const CHEAP: &str = "PRAGMA synchronous = OFF; PRAGMA wal_autocheckpoint = 0";
 /// Statements that a connection keeps prepared.
 const PREPARED: usize = 64;
 
@@ -206,11 +210,14 @@ fn serve(role: Role, path: &Path, to_do: &Receiver<Job>) {
                             group.push((statements, next.answer));
                         }
                     }
-                    write_group(open, group, durability, role);
+                    if !write_group(open, group, durability, role) {
+                        connection = None;
+                        continue;
+                    }
                 }
             }
-            if !open.is_autocommit() && open.execute_batch("ROLLBACK").is_err() {
-                connection = None; // What state it is in cannot be told.
+            if !open.is_autocommit() {
+                connection = None; // A step of a migration failed: closing it takes all back.
             }
         }
     }
@@ -226,10 +233,10 @@ fn opened<'a>(
     connection: &'a mut Option<Connection>,
     role: Role,
     path: &Path,
-) -> Result<&'a mut Connection, Error> {
+) -> Result<&'a Connection, Error> {
     match connection {
         Some(open) => Ok(open),
-        none => open(role, path).map(|open| none.insert(open)),
+        none => open(role, path).map(|open| &*none.insert(open)),
     }
 }
 
@@ -241,14 +248,14 @@ fn open(role: Role, path: &Path) -> Result<Connection, Error> {
     let connection = Connection::open_with_flags(path, flags).map_err(of_sqlite)?;
     connection.busy_handler(Some(wait_for_lock)).map_err(of_sqlite)?;
     connection.set_prepared_statement_cache_capacity(PREPARED);
-    // FULL: a commit returns when the disk has it. The fullfsyncs are macOS's word for that.
-    // Secure delete: what is erased is overwritten.
+    // The fullfsyncs are macOS's word for "the disk has it". Secure delete: what is erased is
+    // overwritten.
     connection
         .execute_batch(
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA fullfsync = ON;
-             PRAGMA checkpoint_fullfsync = ON; PRAGMA secure_delete = ON;
-             PRAGMA trusted_schema = OFF;",
+            "PRAGMA journal_mode = WAL; PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON;
+             PRAGMA secure_delete = ON; PRAGMA trusted_schema = OFF",
         )
+        .and_then(|()| connection.execute_batch(DURABLE))
         .map_err(of_sqlite)?;
     if role == Role::Reader {
         connection.execute_batch("PRAGMA query_only = ON").map_err(of_sqlite)?;
@@ -269,19 +276,20 @@ fn make_private(path: &Path) {
 
 /// SQLite's own pauses grow to 100 ms, in which others overtake.
 fn wait_for_lock(tries: i32) -> bool {
+    // From half a millisecond to nine and a half.
     let pause = Duration::from_millis((tries / 8).clamp(0, 9).unsigned_abs().into())
         + Duration::from_micros(500);
     thread::sleep(pause);
-    // The pauses add up to about a third of a second in the first 80 tries.
     Duration::from_millis(9) * tries.unsigned_abs() < PATIENCE
 }
 
+/// Returns whether the connection is still as it should be.
 fn write_group(
-    connection: &mut Connection,
+    connection: &Connection,
     group: Vec<(Vec<Statement>, Answer)>,
     durability: Durability,
     role: Role,
-) {
+) -> bool {
     let (to_do, answers): (Vec<_>, Vec<_>) = group.into_iter().unzip();
     let results = match (role, to_do.as_slice()) {
         (Role::Reader, _) => {
@@ -295,6 +303,9 @@ fn write_group(
             many.iter().map(|statements| apart(connection, statements)).collect()
         }),
     };
+    // Before the answers, which may bring new work.
+    let restored = durability == Durability::Full || connection.execute_batch(DURABLE).is_ok();
+    let sound = restored && connection.is_autocommit();
     match results {
         Ok(results) => {
             for (answer, result) in answers.into_iter().zip(results) {
@@ -307,27 +318,24 @@ fn write_group(
             }
         }
     }
+    sound
 }
 
 fn transaction<T>(
-    connection: &mut Connection,
+    connection: &Connection,
     durability: Durability,
     work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
 ) -> rusqlite::Result<T> {
     if durability == Durability::Cheap {
-        connection.execute_batch("PRAGMA synchronous = OFF; PRAGMA wal_autocheckpoint = 0")?;
+        connection.execute_batch(CHEAP)?;
     }
-    let done = (|| {
-        connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-        let done = work(connection)?;
+    connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+    let done = work(connection).and_then(|done| {
         connection.prepare_cached("COMMIT")?.execute([])?;
         Ok(done)
-    })();
+    });
     if done.is_err() && !connection.is_autocommit() {
         connection.execute_batch("ROLLBACK")?;
-    }
-    if durability == Durability::Cheap {
-        connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 1000")?;
     }
     done
 }
@@ -355,7 +363,8 @@ fn all(connection: &Connection, statements: &[Statement]) -> rusqlite::Result<Ve
 }
 
 fn one(connection: &Connection, statement: &Statement) -> rusqlite::Result<Rows> {
-    let mut prepared = connection.prepare_cached(statement.sqlite)?;
+    let Some(sql) = statement.sqlite else { return Ok(Rows::new()) };
+    let mut prepared = connection.prepare_cached(sql)?;
     for (number, value) in (1..).zip(&statement.values) {
         // A parameter's place is where it first stands, not its number.
         if let Some(place) = prepared.parameter_index(&format!("${number}"))? {
@@ -393,7 +402,7 @@ impl ToSql for Value {
 }
 
 /// Gives the key of the digests.
-fn migrate(connection: &mut Connection) -> Result<Vec<Rows>, Error> {
+fn migrate(connection: &Connection) -> Result<Vec<Rows>, Error> {
     let version = version(connection)?;
     if version != Some(migrations::LATEST) {
         connection.execute_batch("BEGIN IMMEDIATE").map_err(of_sqlite)?;
@@ -430,7 +439,7 @@ fn version(connection: &Connection) -> Result<Option<i64>, Error> {
 }
 
 /// What was erased is overwritten in the file, and the log that still has it is emptied.
-fn scrub(connection: &mut Connection) -> Result<Vec<Rows>, Error> {
+fn scrub(connection: &Connection) -> Result<Vec<Rows>, Error> {
     connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").map_err(of_sqlite)?;
     Ok(Vec::new())
 }

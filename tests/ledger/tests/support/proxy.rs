@@ -1,0 +1,83 @@
+//! A way to a server that can be cut, or fall silent.
+
+use std::sync::Arc;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Open,
+    /// Nothing gets through, and nobody is told.
+    Silent,
+    /// Connections are cut, and new ones refused.
+    Cut,
+}
+
+pub struct Proxy {
+    pub port: u16,
+    way: Arc<watch::Sender<Way>>,
+    task: JoinHandle<()>,
+}
+
+impl Proxy {
+    pub async fn to(port: u16) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let own_port = listener.local_addr().unwrap().port();
+        let way = Arc::new(watch::Sender::new(Way::Open));
+        let ways = way.clone();
+        let task = tokio::spawn(async move {
+            loop {
+                let (client, _) = listener.accept().await.unwrap();
+                if *ways.borrow() == Way::Cut {
+                    continue;
+                }
+                let server = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+                let (from_client, to_client) = client.into_split();
+                let (from_server, to_server) = server.into_split();
+                tokio::spawn(carry(from_client, to_server, ways.subscribe()));
+                tokio::spawn(carry(from_server, to_client, ways.subscribe()));
+            }
+        });
+        Self { port: own_port, way, task }
+    }
+
+    pub fn open(&self) {
+        self.way.send_replace(Way::Open);
+    }
+
+    pub fn fall_silent(&self) {
+        self.way.send_replace(Way::Silent);
+    }
+
+    pub fn cut(&self) {
+        self.way.send_replace(Way::Cut);
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn carry(
+    mut from: impl AsyncReadExt + Unpin,
+    mut to: impl AsyncWriteExt + Unpin,
+    mut way: watch::Receiver<Way>,
+) {
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        let read = tokio::select! {
+            read = from.read(&mut buffer) => read.unwrap_or_default(),
+            _ = way.wait_for(|way| *way == Way::Cut) => return,
+        };
+        let goes_on =
+            way.wait_for(|way| *way != Way::Silent).await.is_ok_and(|way| *way == Way::Open);
+        if read == 0 || !goes_on || to.write_all(&buffer[..read]).await.is_err() {
+            return;
+        }
+    }
+}
