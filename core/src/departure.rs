@@ -153,6 +153,23 @@ mod tests {
         assert!(left.happened());
     }
 
+    #[test]
+    fn what_comes_after_its_last_moment_never_leaves() {
+        let now = SystemTime::now();
+        for (last_moment, may_leave) in
+            [(now + std::time::Duration::from_secs(3600), true), (now, false)]
+        {
+            for data in [Some(&b"{}"[..]), None] {
+                let left = Departure::before(Some(LastMoment::at(last_moment)));
+                let body = ObservedBody { data: data.map(Bytes::from_static), left: left.clone() };
+                let nothing_is_written =
+                    !body.is_end_stream() && matches!(poll(body), Some(Err(_)));
+                assert_eq!(nothing_is_written, !may_leave);
+                assert_eq!(left.happened(), may_leave);
+            }
+        }
+    }
+
     /// The connection runs on a task of its own: it may come to the body just after the caller's
     /// time is up and `not_sent` was told.
     #[test]

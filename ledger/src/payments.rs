@@ -167,8 +167,9 @@ impl Ledger {
     ///
     /// # Errors
     /// - [`WebhookPayload`](ErrorKind::WebhookPayload): it cannot be read. Answer 400.
-    /// - [`SignatureVerification`](ErrorKind::SignatureVerification): its signature does not hold. It
-    ///   changed nothing, and went to quarantine; see [`reverify`](Self::reverify). Answer 401.
+    /// - [`SignatureVerification`](ErrorKind::SignatureVerification): its signature does not hold.
+    ///   Answer 401. As what cannot be read it changed nothing, and went to quarantine; see
+    ///   [`reverify`](Self::reverify).
     /// - [`Configuration`](ErrorKind::Configuration): the ledger has neither a client with an API
     ///   secret nor a webhook.
     /// - The ledger's kinds, where it could be stored nowhere. Answer 500; the payment will have to be
@@ -179,9 +180,7 @@ impl Ledger {
         let event = match webhook.verify(body) {
             Ok(event) => event,
             Err(refused) => {
-                if refused.kind() == ErrorKind::SignatureVerification {
-                    self.quarantine(body).await;
-                }
+                self.quarantine(body).await;
                 return Err(refused);
             }
         };

@@ -1,5 +1,5 @@
-//! Deliveries whose signature does not hold. They change nothing; but a forgotten rotation of keys
-//! would lose payments, were they not kept.
+//! Deliveries whose signature does not hold, or that cannot be read. They change nothing; but a
+//! forgotten rotation of keys, or a new form of delivery, would lose payments, were they not kept.
 //!
 //! Anybody can send them. So they cost no wait for the disk, are taken in at a limited rate, and are
 //! few; and what names an order that exists is kept before what does not.
@@ -15,6 +15,8 @@ use crate::ledger::{Ledger, storable, to_its_end};
 use crate::records::Receipt;
 use crate::times;
 
+/// The longest delivery there is.
+const LONGEST: usize = 64 * 1024;
 /// How long a forged delivery may keep its sender waiting.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -68,13 +70,13 @@ impl Gate {
 }
 
 impl Ledger {
-    /// Keeps a delivery whose signature does not hold, where there is room for it. That it cannot be
-    /// kept is nobody's error.
+    /// Keeps a delivery that was refused, where there is room for it. That it cannot be kept is
+    /// nobody's error.
     pub(crate) async fn quarantine(&self, body: &[u8]) {
-        let Some((order_id, reference)) = Webhook::unverified_names(body) else { return };
-        if !self.inner.gate.passes(|passes| &mut passes.lookups) {
+        if body.len() > LONGEST || !self.inner.gate.passes(|passes| &mut passes.lookups) {
             return;
         }
+        let (order_id, reference) = Webhook::unverified_names(body).unwrap_or_default();
         let (ledger, body) = (self.clone(), body.to_vec());
         let kept = to_its_end(self.inner.runtime.clone(), async move {
             ledger
@@ -133,8 +135,8 @@ impl Ledger {
     }
 
     /// Verifies again what is in quarantine, with the keys that the ledger has now, and receives what
-    /// holds: for payments that a forgotten rotation of keys refused. Open the ledger with a webhook
-    /// that knows both keys first.
+    /// holds: for payments that a forgotten rotation of keys refused, or that an older version could
+    /// not read. Open the ledger with a webhook that knows both keys first.
     ///
     /// # Errors
     /// As [`receive`](Self::receive); what was received before the error stays so.

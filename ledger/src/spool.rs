@@ -180,7 +180,8 @@ fn make_private(folder: &Path) -> io::Result<()> {
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
+    builder.create(folder)?;
+    folder.parent().filter(|parent| parent.is_dir()).map_or(Ok(()), sync_folder)
 }
 
 fn new_private(path: &Path) -> io::Result<File> {

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::future::IntoFuture;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use kazawallet::{
     Call, Client, CreatePaymentLink, CreateWithdrawal, ErrorKind, Outcome, PaymentMethod,
@@ -122,4 +122,20 @@ async fn a_call_that_moves_no_money_can_always_be_given_up() {
     }
     watch.abandon().unwrap();
     call.abort();
+}
+
+#[tokio::test]
+async fn nothing_leaves_after_its_last_moment() {
+    let sim = Simulator::start().await.unwrap();
+    let client = sim.client();
+
+    let late = payout(&client).not_after(SystemTime::now());
+    let watch = late.watch();
+    let error = late.await.unwrap_err();
+    assert_eq!(error.outcome(), Some(Outcome::NotSent));
+    assert_eq!(watch.outcome(), Some("not_sent"));
+    assert_eq!(sim.requests().len(), 0);
+
+    payout(&client).not_after(SystemTime::now() + Duration::from_secs(60)).await.unwrap();
+    assert_eq!(sim.requests().len(), 1);
 }

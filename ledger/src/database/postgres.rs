@@ -203,12 +203,13 @@ async fn send(
     // Each of these hands over its whole request when it is first polled, and they are polled in
     // their order, without a pause: so they go out together, whole or not at all, and the answers
     // are waited for once.
-    let queries = join_all(prepared.iter().zip(statements).map(|(prepared, statement)| async {
-        let Some(prepared) = prepared else { return Ok(Vec::new()) };
-        let values: Vec<&(dyn ToSql + Sync)> =
-            statement.values.iter().map(|value| value as &(dyn ToSql + Sync)).collect();
-        connection.query(prepared, &values).await
-    }));
+    let queries =
+        join_all(prepared.iter().zip(statements).map(|(prepared, statement)| async move {
+            let Some(prepared) = prepared else { return Ok(Vec::new()) };
+            let values: Vec<&(dyn ToSql + Sync)> =
+                statement.values.iter().map(|value| value as &(dyn ToSql + Sync)).collect();
+            connection.query(prepared, &values).await
+        }));
     let answers = if sent == 1 && durability == Durability::Full {
         queries.await
     } else {
