@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use kazawallet::Error;
 
 use crate::database::Statement;
-use crate::ledger::{Ledger, to_its_end};
+use crate::ledger::Ledger;
 use crate::times;
 
 impl Ledger {
@@ -16,16 +16,17 @@ impl Ledger {
     /// Refs, references, order ids, amounts, states, links, and the keyed digest of each payout's terms
     /// stay for ever: forgetting those would let a payment repeat. Do not put a person's name into a
     /// ref. PostgreSQL keeps erased rows until the next `VACUUM`, and backups keep them as long as you
-    /// keep those.
+    /// keep those. In SQLite what is erased is overwritten, but for what the splitting of a full page
+    /// has left in its gaps: `VACUUM` takes that away.
     ///
     /// Returns of how many records it erased something.
     ///
     /// # Errors
-    /// The ledger's kinds.
+    /// The ledger's kinds. [`LedgerUnavailable`](kazawallet::ErrorKind::LedgerUnavailable) also where
+    /// all was erased but another process's reading keeps SQLite's log: call it again.
     pub async fn forget(&self, before: SystemTime) -> Result<u64, Error> {
         let ledger = self.clone();
-        let erasing = async move { ledger.erase(before).await };
-        to_its_end(self.inner.runtime.clone(), erasing).await
+        self.to_its_end(async move { ledger.erase(before).await }).await
     }
 
     async fn erase(&self, before: SystemTime) -> Result<u64, Error> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use kazawallet::{Client, Error, ErrorKind, Outcome, Webhook};
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, OnceCell};
+use tokio::sync::{Notify, OnceCell, RwLock};
 
 use crate::database::{Database, closed, error};
 use crate::open::OpenLedger;
@@ -51,6 +51,8 @@ pub(crate) struct Inner {
     /// Tells this process's workers of a payment.
     pub(crate) arrivals: Notify,
     pub(crate) closing: tokio::sync::watch::Sender<bool>,
+    /// Held, for reading, by what is under way.
+    under_way: Arc<RwLock<()>>,
     /// Where it was opened, and where its work in the background runs.
     pub(crate) runtime: Handle,
 }
@@ -59,6 +61,10 @@ impl Ledger {
     /// A ledger at a URL: `sqlite:///var/lib/shop/kazawallet.db` (a file, made where there is none,
     /// that several processes of one machine may share; never on a network disk) or
     /// `postgres://user:password@host/database`. `.await` what it gives, after setting its options.
+    ///
+    /// A process that has the SQLite file open must not open it in another way as well (another SQLite
+    /// library, a copy by hand): POSIX locks belong to the process, and closing the file there would
+    /// end the ledger's. Query it from another process, such as the `sqlite3` shell.
     ///
     /// PostgreSQL on another machine is reached over TLS, verified in full; `sslrootcert=` in the
     /// URL's query adds a root certificate.
@@ -83,12 +89,11 @@ impl Ledger {
                 "no ledger's URL: pass one, or set the environment variable KAZAWALLET_LEDGER",
             )
         })?;
-        let database = Database::at(&url)?;
+        let database = Database::at(&url, &runtime)?;
         let spool = match options.spool {
             Some(None) => None,
             Some(Some(folder)) => Some(Spool::in_folder(folder)?),
-            None if database.is_postgres() => Some(Spool::in_usual_folder(&url)?),
-            None => None,
+            None => database.identity().map(Spool::in_usual_folder).transpose()?,
         };
         // A client without a secret makes links, and verifies nothing.
         let own = options.client.as_ref().and_then(|client| client.webhook().ok());
@@ -104,6 +109,7 @@ impl Ledger {
                 gate: Gate::default(),
                 arrivals: Notify::new(),
                 closing: tokio::sync::watch::Sender::new(false),
+                under_way: Arc::default(),
                 runtime,
             }),
         };
@@ -116,6 +122,7 @@ impl Ledger {
                     && ledger.inner.spool.is_some() => {}
             Err(problem) => return Err(problem),
         }
+        ledger.adopt_left_behind().await;
         if ledger.inner.spool.is_some() {
             ledger.drain().await;
             tokio::spawn(drain_now_and_then(Arc::downgrade(&ledger.inner)));
@@ -123,11 +130,12 @@ impl Ledger {
         Ok(ledger)
     }
 
-    /// Closes the ledger: its connections, and its work in the background. What is under way comes
-    /// to its end; what is called later is refused with
+    /// Closes the ledger: its connections, and its work in the background. What is under way, such as
+    /// a payout, comes to its end first; stop the workers before. What is called later is refused with
     /// [`LedgerUnavailable`](ErrorKind::LedgerUnavailable).
     pub async fn close(&self) {
         self.inner.closing.send_replace(true);
+        drop(self.inner.under_way.write().await);
         let inner = self.inner.clone();
         // It waits for a thread.
         let _ = tokio::task::spawn_blocking(move || inner.database.close()).await;
@@ -154,13 +162,45 @@ impl Ledger {
 
     pub(crate) async fn digest_key(&self) -> Result<&[u8], Error> {
         runtime()?;
-        if *self.inner.closing.borrow() {
-            return Err(closed());
-        }
         let key =
             self.inner.digest_key.get_or_try_init(|| self.inner.database.migrate(self.inner.make));
         let key = key.await?;
         Ok(key)
+    }
+
+    pub(crate) fn refuse_when_closed(&self) -> Result<(), Error> {
+        if *self.inner.closing.borrow() { Err(closed()) } else { Ok(()) }
+    }
+
+    /// Runs what must not be stopped half-way by a caller who loses patience, or by `close`.
+    pub(crate) async fn to_its_end<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, Error>> + Send + 'static,
+    ) -> Result<T, Error> {
+        let ledger = self.clone();
+        self.although_closing(async move {
+            ledger.refuse_when_closed()?;
+            work.await
+        })
+        .await
+    }
+
+    /// As [`to_its_end`](Self::to_its_end), for what ends something that began before.
+    pub(crate) async fn although_closing<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, Error>> + Send + 'static,
+    ) -> Result<T, Error> {
+        // None while `close` waits for the others, before which the database is open.
+        let under_way = self.inner.under_way.clone().try_read_owned().ok();
+        let work = async move {
+            let _under_way = under_way;
+            work.await
+        };
+        self.inner.runtime.spawn(work).await.unwrap_or_else(|stopped| {
+            let said = "the ledger's task was stopped, or panicked, before it came to its end";
+            let lost = Error::of_ledger(ErrorKind::LedgerUnavailable, Outcome::Unknown, said);
+            Err(lost.caused_by(stopped))
+        })
     }
 
     pub(crate) fn client(&self) -> Result<&Client, Error> {
@@ -198,18 +238,6 @@ pub(crate) fn runtime() -> Result<Handle, Error> {
     Handle::try_current().map_err(|problem| {
         let said = "no tokio runtime: use the ledger inside one, with I/O and time enabled";
         Error::no_ledger(said).caused_by(problem)
-    })
-}
-
-/// Runs what must not be stopped half-way by a caller who loses patience.
-pub(crate) async fn to_its_end<T: Send + 'static>(
-    runtime: Handle,
-    work: impl Future<Output = Result<T, Error>> + Send + 'static,
-) -> Result<T, Error> {
-    runtime.spawn(work).await.unwrap_or_else(|stopped| {
-        let said = "the ledger's task was stopped, or panicked, before it came to its end";
-        let lost = Error::of_ledger(ErrorKind::LedgerUnavailable, Outcome::Unknown, said);
-        Err(lost.caused_by(stopped))
     })
 }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use kazawallet::{Call, CreatePaymentLink, Error, ErrorKind, PaymentLink};
 
 use crate::database::{Row, Statement, error};
-use crate::ledger::{Ledger, storable, to_its_end, unique};
+use crate::ledger::{Ledger, storable, unique};
 use crate::records::{OrderLink, OrderRecord, OrderState};
 use crate::times;
 
@@ -189,6 +189,9 @@ impl CreateOrderLink {
                 return Ok(link);
             }
         }
+        if timeout.is_some_and(|timeout| timeout.is_zero()) {
+            return Err(Error::refused_by_ledger("timeout", "it must be longer than zero"));
+        }
         let maker = unique()?;
         let mut pause = FIRST_LOOK;
         loop {
@@ -208,6 +211,7 @@ impl CreateOrderLink {
             if recorded.maker.as_deref() == Some(&maker) {
                 return ledger.make(call.not_after(until), &terms, &maker).await;
             }
+            ledger.refuse_when_closed()?;
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LATER_LOOKS);
         }
@@ -312,8 +316,7 @@ impl IntoFuture for CreateOrderLink {
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let runtime = self.ledger.inner.runtime.clone();
-        Box::pin(to_its_end(runtime, self.create()))
+        Box::pin(async move { self.ledger.clone().to_its_end(self.create()).await })
     }
 }
 

@@ -208,6 +208,14 @@ impl Ledger {
         event: PaymentEvent,
         received_at: SystemTime,
     ) -> Result<Receipt, Error> {
+        if !self.inner.database.is_postgres() && self.inner.spool.is_none() {
+            return self.decide(event, received_at).await; // SQLite's thread carries it to its end.
+        }
+        let ledger = self.clone();
+        self.to_its_end(async move { ledger.decide(event, received_at).await }).await
+    }
+
+    async fn decide(&self, event: PaymentEvent, received_at: SystemTime) -> Result<Receipt, Error> {
         let database = self.database().await?;
         let said = Said::by(&event);
         let receipt = unique()?;
@@ -235,6 +243,7 @@ impl Ledger {
                     // An answer that was lost on the way.
                     return self.stored(event, &said, first.decision, first.problem).await;
                 }
+                let first = self.adopted(&said, first).await;
                 return self.repeated(event, &said, first, &at).await;
             }
             // Another payment settled the order just now: it is to be decided again.
@@ -250,18 +259,36 @@ impl Ledger {
         mut decision: Decision,
         mut problem: Option<String>,
     ) -> Result<Receipt, Error> {
-        // The order may have been recorded since it was looked for.
+        // It is stored: what fails from here on is no reason to refuse it.
         if decision == Decision::NoOrder
-            && let Some(reference) = &said.reference
-            && self.order(reference).await?.is_some()
+            && let Ok(Some(first)) = self.first(&said.order_id).await
         {
-            self.adopt(&said.order_id).await?;
-            if let Some(first) = self.first(&said.order_id).await? {
-                (decision, problem) = (first.decision, first.problem);
-            }
+            let adopted = self.adopted(said, first).await;
+            (decision, problem) = (adopted.decision, adopted.problem);
         }
         self.inner.arrivals.notify_one();
         Ok(Receipt { event, decision, duplicate: false, problem })
+    }
+
+    /// What is recorded of a payment, once its order was recorded since it was looked for: the call
+    /// that stored it may not have come so far.
+    async fn adopted(&self, said: &Said, first: First) -> First {
+        let adopting = async {
+            let Some(reference) = &first.said.reference else { return Ok(None) };
+            if first.decision != Decision::NoOrder || self.order(reference).await?.is_none() {
+                return Ok(None);
+            }
+            self.adopt(&said.order_id).await?;
+            self.inner.arrivals.notify_one();
+            self.first(&said.order_id).await
+        };
+        match adopting.await {
+            Ok(adopted) => adopted.unwrap_or(first),
+            Err(problem) => {
+                tracing::warn!(code = problem.code(), "a payment waits for its order: {problem}");
+                first
+            }
+        }
     }
 
     /// A delivery of an order id that is known.
@@ -279,7 +306,9 @@ impl Ledger {
         let keep = Statement::new(
             "INSERT INTO kazawallet_conflicts (digest, order_id, problem, ref, amount, currency,
                 status, received_at, body)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING RETURNING digest",
+            SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9
+            WHERE (SELECT COUNT(*) FROM kazawallet_conflicts WHERE order_id = $2) < 20
+            ON CONFLICT DO NOTHING RETURNING digest",
         )
         .with(said.digest())
         .with(said.order_id.as_str())
@@ -311,6 +340,25 @@ impl Ledger {
         let adopt = Statement::new(ADOPT).with(order_id).with(now.as_str()).with(receipt.as_str());
         let tell = tell_order(order_id, &receipt, &now);
         self.database().await?.write([adopt, tell]).await.map(drop)
+    }
+
+    /// Decides the payments whose order was recorded while they were: the process that received them
+    /// may have died before it looked again.
+    pub(crate) async fn adopt_left_behind(&self) {
+        let left_behind = Statement::new(
+            "SELECT p.order_id FROM kazawallet_payments p
+            JOIN kazawallet_orders o ON o.ref = p.ref WHERE p.decision = 'no_order'
+            ORDER BY p.received_at",
+        );
+        let adopting = async {
+            for mut row in self.database().await?.read(left_behind).await? {
+                self.adopt(&row.text()?).await?;
+            }
+            Ok::<(), Error>(())
+        };
+        if let Err(problem) = adopting.await {
+            tracing::warn!(code = problem.code(), "payments wait for their order: {problem}");
+        }
     }
 
     /// Decides the payments that came before their order.
@@ -359,19 +407,21 @@ impl Ledger {
         note: Option<&str>,
     ) -> Result<Payment, Error> {
         check_name("by", by)?;
+        let (order_id, reference) = (&*storable(order_id), reference.map(storable));
         if settlement == Settlement::Dismissed && reference.is_some() {
             return Err(Error::refused_by_ledger("ref", "what is dismissed settles no order"));
         }
         let payment = self.payment(order_id).await?.ok_or_else(|| no_payment(order_id))?;
         let reference = match settlement {
-            Settlement::Paid => reference.map(str::to_owned).or(payment.reference),
+            Settlement::Paid => reference.or(payment.reference),
             Settlement::Dismissed => None,
         };
         let (receipt, now) = (unique()?, times::now());
         let change = match settlement {
             Settlement::Paid => Statement::new(
                 "UPDATE kazawallet_payments SET decision = 'paid', settles = $3,
-                    processing = 'waiting', due_at = $4, tries = 0, last_error = NULL, receipt = $2
+                    processing = 'waiting', due_at = $4, holder = NULL, tries = 0,
+                    last_error = NULL, receipt = $2
                 WHERE order_id = $1
                     AND (decision IN ('mismatch', 'no_order', 'overpaid', 'dismissed')
                         OR (decision = 'timed_out' AND EXISTS (SELECT 1 FROM kazawallet_conflicts c

@@ -13,7 +13,7 @@ use kazawallet::{Call, CreateWithdrawal, Error, ErrorKind, Outcome, Withdrawal};
 
 use crate::database::{Row, Statement, Value, error};
 use crate::digests;
-use crate::ledger::{Ledger, check_name, storable, to_its_end, unique};
+use crate::ledger::{Ledger, check_name, storable, unique};
 use crate::records::{Payout, PayoutState, Resolution};
 use crate::times;
 
@@ -41,7 +41,8 @@ macro_rules! payout_columns {
 const BY_REFERENCE: &str = concat!(
     "SELECT ",
     payout_columns!(),
-    ", terms, sender, error, http_status, error_key FROM kazawallet_payouts WHERE reference = $1"
+    ", terms, sender, error, http_status, error_key, resolvable_at
+    FROM kazawallet_payouts WHERE reference = $1"
 );
 
 impl Payout {
@@ -77,6 +78,7 @@ struct Recorded {
     refusal: Option<String>,
     http_status: Option<u16>,
     error_key: Option<String>,
+    resolvable_at: Option<String>,
 }
 
 impl Recorded {
@@ -88,12 +90,14 @@ impl Recorded {
             refusal: row.optional_text()?,
             http_status: row.optional_int()?.and_then(|status| u16::try_from(status).ok()),
             error_key: row.optional_text()?,
+            resolvable_at: row.optional_text()?,
         })
     }
 
     /// What became of it, where that is known, or is known to be unknown.
     fn result(self) -> Result<Payout, Error> {
-        let message = self.payout.message.clone().unwrap_or_default();
+        let message = self.payout.message.clone();
+        let message = message.unwrap_or_else(|| "the provider refused this payout".to_owned());
         match self.payout.state {
             PayoutState::Paid => Ok(self.payout),
             PayoutState::Rejected => {
@@ -201,7 +205,6 @@ impl Ledger {
         check_name("by", by)?;
         let reference = storable(reference);
         let (id, now) = (unique()?, times::now());
-        let safe = times::ago(self.inner.clock_margin);
         let state = match resolution {
             Resolution::Paid => PayoutState::Paid,
             Resolution::NotPaid => PayoutState::NotPaid,
@@ -210,7 +213,7 @@ impl Ledger {
             "INSERT INTO kazawallet_decisions (id, decided_at, decided_by, action, subject, decision,
                 note)
             SELECT $1, $2, $3, 'resolve', $4, $5, $6 FROM kazawallet_payouts
-                WHERE reference = $4 AND state IN ('unknown', 'sending') AND deadline < $7
+                WHERE reference = $4 AND state IN ('unknown', 'sending') AND resolvable_at <= $2
             RETURNING id",
         )
         .with(id.as_str())
@@ -218,8 +221,7 @@ impl Ledger {
         .with(by)
         .with(reference.as_str())
         .with(resolution.as_str())
-        .with(note.map(storable))
-        .with(safe);
+        .with(note.map(storable));
         // What the sender may yet say must not count any more.
         let change = Statement::new(
             "UPDATE kazawallet_payouts SET state = $2, sender = NULL, changed_at = $3
@@ -237,12 +239,11 @@ impl Ledger {
         let row = answers.next().pop().ok_or_else(|| {
             error(ErrorKind::LedgerNotFound, "the ledger has no payout with this reference")
         })?;
-        let payout = Recorded::read(row)?.payout;
+        let Recorded { payout, resolvable_at, .. } = Recorded::read(row)?;
         match (decided, payout.state) {
             (true, _) => Ok(payout),
             (false, PayoutState::Unknown | PayoutState::Sending) => {
-                let from = payout.deadline.and_then(|at| at.checked_add(self.inner.clock_margin));
-                let from = from.map(times::text).unwrap_or_default();
+                let from = resolvable_at.unwrap_or_default();
                 Err(error(
                     ErrorKind::LedgerState,
                     format!(
@@ -339,6 +340,7 @@ impl Withdraw {
                 PayoutState::Sending | PayoutState::NotSent => {}
                 _ => return recorded.result(),
             }
+            ledger.refuse_when_closed()?;
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LATER_LOOKS);
         }
@@ -388,14 +390,17 @@ impl Ledger {
         .with(now.as_str());
         let send = Statement::new(
             "UPDATE kazawallet_payouts SET state = 'sending', sender = $3, deadline = $4,
-                changed_at = $5
+                changed_at = $5, resolvable_at = $6
             WHERE reference = $1 AND terms = $2 AND state = 'not_sent'",
         )
         .with(intent.reference.as_str())
         .with(intent.terms.as_str())
         .with(sender)
         .with(times::text(deadline))
-        .with(now.as_str());
+        .with(now.as_str())
+        .with(times::text(
+            deadline.checked_add(self.inner.clock_margin).unwrap_or(deadline + LONGEST),
+        ));
         let give_up = Statement::new(
             "UPDATE kazawallet_payouts SET state = 'unknown', changed_at = $3
             WHERE reference = $1 AND state = 'sending' AND deadline < $2",
@@ -476,7 +481,9 @@ impl Ledger {
             Statement::new("UPDATE kazawallet_payouts SET message = $2 WHERE reference = $1")
                 .with(reference)
                 .with(said);
-        self.database().await?.write([keep]).await?;
+        if let Ok(database) = self.database().await {
+            let _ = database.write([keep]).await;
+        }
         Err(Error::of_ledger(ErrorKind::OutcomeUnknown, Outcome::Unknown, said))
     }
 
@@ -514,8 +521,7 @@ impl IntoFuture for Withdraw {
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let runtime = self.ledger.inner.runtime.clone();
-        Box::pin(to_its_end(runtime, self.pay()))
+        Box::pin(async move { self.ledger.clone().to_its_end(self.pay()).await })
     }
 }
 

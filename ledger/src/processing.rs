@@ -12,7 +12,7 @@ use kazawallet::{Error, ErrorKind};
 use tokio::task::{AbortHandle, JoinHandle};
 
 use crate::database::{Statement, error};
-use crate::ledger::{Ledger, check_name, storable, to_its_end, unique};
+use crate::ledger::{Ledger, check_name, storable, unique};
 use crate::payments::{keep_decision, no_payment, payment_columns};
 use crate::records::{Payment, Processing};
 use crate::times;
@@ -25,22 +25,43 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10 * 60);
 /// The most of a handler's error that is kept.
 const LONGEST_ERROR: usize = 500;
 
-/// Two workers of PostgreSQL do not wait for one another.
-const CLAIM_SQLITE: &str = concat!(
-    "UPDATE kazawallet_payments SET holder = $1, due_at = $2, tries = tries + 1
-    WHERE order_id IN (SELECT order_id FROM kazawallet_payments
-        WHERE processing = 'waiting' AND due_at <= $3 ORDER BY due_at LIMIT $4)
-    RETURNING ",
-    payment_columns!()
-);
-const CLAIM_POSTGRES: &str = concat!(
-    "UPDATE kazawallet_payments SET holder = $1, due_at = $2, tries = tries + 1
-    WHERE order_id IN (SELECT order_id FROM kazawallet_payments
-        WHERE processing = 'waiting' AND due_at <= $3 ORDER BY due_at LIMIT $4
-        FOR UPDATE SKIP LOCKED)
-    RETURNING ",
-    payment_columns!()
-);
+/// What is due, oldest first. Two workers of PostgreSQL do not wait for one another.
+macro_rules! due {
+    ($tried:literal, $skip:literal) => {
+        concat!(
+            "(SELECT order_id FROM kazawallet_payments
+            WHERE processing = 'waiting' AND due_at <= $3 AND ",
+            $tried,
+            " ORDER BY due_at LIMIT $4 ",
+            $skip,
+            ")"
+        )
+    };
+}
+
+/// Parks what was tried too often and is due again: by workers that died.
+macro_rules! park {
+    ($skip:literal) => {
+        concat!(
+            "UPDATE kazawallet_payments SET processing = 'parked', holder = NULL,
+                last_error = 'the process of the handler ended before the handler did'
+            WHERE tries >= $5 AND order_id IN ",
+            due!("true", $skip)
+        )
+    };
+}
+
+macro_rules! claim {
+    ($skip:literal) => {
+        concat!(
+            "UPDATE kazawallet_payments SET holder = $1, due_at = $2, tries = tries + 1
+            WHERE order_id IN ",
+            due!("tries < $5", $skip),
+            " RETURNING ",
+            payment_columns!()
+        )
+    };
+}
 
 impl Ledger {
     /// Hands each decided payment to a handler, at least once, oldest first. [`Process::start`]
@@ -201,7 +222,8 @@ where
     }
 
     /// For how long a payment stays with a worker that died. 60 seconds unless given; it is renewed
-    /// while a handler runs.
+    /// while a handler runs. Clocks of two machines that differ by more than half of it can give a
+    /// payment to both.
     pub fn lease(mut self, lease: Duration) -> Self {
         self.claims = self.claims.lease(lease);
         self
@@ -302,7 +324,7 @@ impl Claims {
     /// [`Claim::done`] or [`Claim::failed`], or until the claim is dropped. While the database cannot
     /// be reached it waits on. `None` once the ledger is closed.
     ///
-    /// Dropping this future loses no payment, but can leave one held for the time of a lease.
+    /// Dropping this future loses no payment.
     pub async fn next(&self) -> Option<Claim> {
         let mut closing = self.ledger.inner.closing.subscribe();
         loop {
@@ -310,7 +332,10 @@ impl Claims {
                 return None;
             }
             let arrival = self.ledger.inner.arrivals.notified();
-            match self.claim().await {
+            let claims = self.clone();
+            // Where nobody waits any more, the claim is dropped at its end, and so given back.
+            let claim = self.ledger.to_its_end(async move { claims.claim().await });
+            match claim.await {
                 Ok(Some(claim)) => {
                     // There may be more, for another worker that waits.
                     self.ledger.inner.arrivals.notify_one();
@@ -347,19 +372,16 @@ impl Claims {
 
     /// Holds payments that are due, and parks what was tried too often: by workers that died.
     async fn take(&self, holder: &str, limit: u32) -> Result<Vec<Payment>, Error> {
-        let now = times::now();
-        let park = Statement::new(
-            "UPDATE kazawallet_payments SET processing = 'parked', holder = NULL,
-                last_error = 'the process of the handler ended before the handler did'
-            WHERE processing = 'waiting' AND due_at <= $1 AND tries >= $2",
-        )
-        .with(now.as_str())
-        .with(self.max_tries);
-        let claim = Statement::differing(Some(CLAIM_SQLITE), Some(CLAIM_POSTGRES))
-            .with(holder)
-            .with(times::from_now(self.lease))
-            .with(now.as_str())
-            .with(limit);
+        let statement = |sqlite, postgres| {
+            Statement::differing(Some(sqlite), Some(postgres))
+                .with(holder)
+                .with(times::from_now(self.lease))
+                .with(times::now())
+                .with(limit)
+                .with(self.max_tries)
+        };
+        let park = statement(park!(""), park!("FOR UPDATE SKIP LOCKED"));
+        let claim = statement(claim!(""), claim!("FOR UPDATE SKIP LOCKED"));
         let mut answers = self.ledger.database().await?.write([park, claim]).await?;
         let _ = answers.next();
         answers.next().into_iter().map(Payment::read).collect()
@@ -392,7 +414,7 @@ async fn renew(ledger: Ledger, order_id: String, holder: String, lease: Duration
     }
 }
 
-/// A payment that is held. Dropping it gives the payment back at once.
+/// A payment that is held. Dropping it gives the payment back at once, as if it had not been tried.
 pub struct Claim {
     claims: Claims,
     payment: Payment,
@@ -456,10 +478,9 @@ impl Claim {
     async fn record(&self, end: Statement) -> Result<bool, Error> {
         self.renewal.abort();
         let ledger = self.claims.ledger.clone();
-        to_its_end(ledger.inner.runtime.clone(), async move {
-            Ok(!ledger.database().await?.write([end]).await?.next().is_empty())
-        })
-        .await
+        let recording =
+            async move { Ok(!ledger.database().await?.write([end]).await?.next().is_empty()) };
+        self.claims.ledger.although_closing(recording).await
     }
 }
 
@@ -472,7 +493,7 @@ impl Drop for Claim {
         let (ledger, order_id) = (self.claims.ledger.clone(), self.payment.order_id.clone());
         ledger.inner.runtime.clone().spawn(async move {
             let give_back = Statement::new(
-                "UPDATE kazawallet_payments SET due_at = $3, holder = NULL
+                "UPDATE kazawallet_payments SET due_at = $3, holder = NULL, tries = tries - 1
                 WHERE order_id = $1 AND holder = $2 AND processing = 'waiting'",
             );
             let give_back = give_back.with(order_id).with(holder).with(times::now());

@@ -4,14 +4,15 @@
 //! Anybody can send them. So they cost no wait for the disk, are taken in at a limited rate, and are
 //! few; and what names an order that exists is kept before what does not.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use kazawallet::{Error, Webhook};
+use tokio::sync::Semaphore;
 
 use crate::database::Statement;
 use crate::digests;
-use crate::ledger::{Ledger, storable, to_its_end};
+use crate::ledger::{Ledger, runtime, storable};
 use crate::records::Receipt;
 use crate::times;
 
@@ -19,10 +20,20 @@ use crate::times;
 const LONGEST: usize = 64 * 1024;
 /// How long a forged delivery may keep its sender waiting.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How many may be looked up and stored at once, also where the database hangs.
+const AT_ONCE: usize = 16;
 
 /// How fast deliveries are taken in. One gate a process.
-#[derive(Default)]
-pub(crate) struct Gate(Mutex<Option<Passes>>);
+pub(crate) struct Gate {
+    passes: Mutex<Option<Passes>>,
+    at_once: Arc<Semaphore>,
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self { passes: Mutex::default(), at_once: Arc::new(Semaphore::new(AT_ONCE)) }
+    }
+}
 
 struct Passes {
     /// Looking up whether what it names exists.
@@ -59,7 +70,7 @@ impl Bucket {
 
 impl Gate {
     fn passes(&self, which: impl Fn(&mut Passes) -> &mut Bucket) -> bool {
-        let mut passes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut passes = self.passes.lock().unwrap_or_else(PoisonError::into_inner);
         let passes = passes.get_or_insert_with(|| Passes {
             lookups: Bucket::new(400, 200),
             plausible: Bucket::new(100, 20),
@@ -73,12 +84,18 @@ impl Ledger {
     /// Keeps a delivery that was refused, where there is room for it. That it cannot be kept is
     /// nobody's error.
     pub(crate) async fn quarantine(&self, body: &[u8]) {
-        if body.len() > LONGEST || !self.inner.gate.passes(|passes| &mut passes.lookups) {
+        if runtime().is_err()
+            || body.len() > LONGEST
+            || !self.inner.gate.passes(|passes| &mut passes.lookups)
+        {
             return;
         }
+        let place = self.inner.gate.at_once.clone().acquire_owned();
+        let Ok(Ok(place)) = tokio::time::timeout(PATIENCE, place).await else { return };
         let (order_id, reference) = Webhook::unverified_names(body).unwrap_or_default();
         let (ledger, body) = (self.clone(), body.to_vec());
-        let kept = to_its_end(self.inner.runtime.clone(), async move {
+        let kept = self.to_its_end(async move {
+            let _place = place;
             ledger
                 .put_in_quarantine(storable(&order_id), reference.as_deref().map(storable), &body)
                 .await
@@ -96,13 +113,16 @@ impl Ledger {
     ) -> Result<(), Error> {
         let database = self.database().await?;
         let known = Statement::new(
-            "SELECT state FROM kazawallet_orders WHERE link_id = $1
-            UNION ALL SELECT state FROM kazawallet_orders WHERE ref = $2
-            UNION ALL SELECT decision FROM kazawallet_payments WHERE order_id = $1 LIMIT 1",
+            "SELECT ref FROM kazawallet_orders WHERE link_id = $1
+            UNION ALL SELECT ref FROM kazawallet_orders WHERE ref = $2
+            UNION ALL SELECT COALESCE(settles, ref, order_id) FROM kazawallet_payments
+                WHERE order_id = $1 LIMIT 1",
         )
         .with(order_id.as_str())
         .with(reference);
-        let plausible = !database.read(known).await?.is_empty();
+        let known = database.read(known).await?.pop().map(|mut row| row.text()).transpose()?;
+        let plausible = known.is_some();
+        let subject = known.unwrap_or(order_id);
         let may_pass = self
             .inner
             .gate
@@ -116,16 +136,20 @@ impl Ledger {
         )
         .with(digests::of(body))
         .with(i64::from(plausible))
-        .with(order_id.as_str())
+        .with(subject.as_str())
         .with(times::now())
         .with(body);
-        // The sender chooses what it names: one order id is not to push out the others.
+        // One order is not to push out the others. Of its own the genuine delivery may be among the
+        // first, or the last.
         let few_of_a_kind = Statement::new(
             "DELETE FROM kazawallet_quarantine WHERE digest IN (
+                SELECT digest FROM kazawallet_quarantine WHERE subject = $1 AND subject <> ''
+                ORDER BY received_at DESC LIMIT 1000000 OFFSET 2)
+            AND digest NOT IN (
                 SELECT digest FROM kazawallet_quarantine WHERE subject = $1
-                ORDER BY received_at DESC LIMIT 1000000 OFFSET 5)",
+                ORDER BY received_at LIMIT 3)",
         )
-        .with(order_id);
+        .with(subject);
         let few = Statement::new(
             "DELETE FROM kazawallet_quarantine WHERE digest IN (
                 SELECT digest FROM kazawallet_quarantine

@@ -51,7 +51,7 @@ impl Spool {
 
     /// The folder of a ledger that was given none: its own, since what is in it belongs to one
     /// database.
-    pub(crate) fn in_usual_folder(url: &str) -> Result<Self, Error> {
+    pub(crate) fn in_usual_folder(database: &str) -> Result<Self, Error> {
         let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
         let state = || variable("XDG_STATE_HOME").map(PathBuf::from);
         let home = || variable("HOME").map(|home| PathBuf::from(home).join(".local/state"));
@@ -69,16 +69,7 @@ impl Spool {
                  `spool`, or in the environment variable KAZAWALLET_SPOOL",
             )
         })?;
-        // Without what may change: the password, and how it is reached.
-        let database = url::Url::parse(url).ok().map(|url| {
-            format!(
-                "{}:{}{}",
-                url.host_str().unwrap_or_default(),
-                url.port().unwrap_or(5432),
-                url.path()
-            )
-        });
-        let own = digests::of(database.unwrap_or_default().as_bytes());
+        let own = digests::of(database.as_bytes());
         Self::in_folder(parent.join(own.get(..16).unwrap_or(&own)))
     }
 
@@ -147,8 +138,15 @@ impl Ledger {
         };
         for Kept { path, received_at } in kept {
             let file = path.clone();
-            // Another process may have taken it over.
-            let Ok(body) = on_the_side(move || fs::read(file)).await else { continue };
+            let body = match on_the_side(move || fs::read(file)).await {
+                Ok(body) => body,
+                // Another process has taken it over.
+                Err(problem) if problem.kind() == io::ErrorKind::NotFound => continue,
+                Err(problem) => {
+                    tracing::warn!("a delivery in the ledger's spool cannot be read: {problem}");
+                    continue;
+                }
+            };
             let Ok(webhook) = self.webhook() else { return };
             // It was verified when it came; only a change of keys makes it fail now.
             let Ok(event) = webhook.verify(&body) else {
@@ -180,8 +178,10 @@ fn make_private(folder: &Path) -> io::Result<()> {
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)?;
-    folder.parent().filter(|parent| parent.is_dir()).map_or(Ok(()), sync_folder)
+    let folder = std::path::absolute(folder)?;
+    let new: Vec<_> = folder.ancestors().take_while(|folder| !folder.exists()).collect();
+    builder.create(&folder)?;
+    new.iter().filter_map(|folder| folder.parent()).try_for_each(sync_folder)
 }
 
 fn new_private(path: &Path) -> io::Result<File> {

@@ -5,8 +5,8 @@ use kazawallet::{Error, ErrorKind};
 
 use super::error;
 
-/// The steps. The version of a database is how many of them it has seen. `{bytes}` stands for the
-/// type of bytes.
+/// The steps. The version of a database is how many of them it has seen. What the databases spell
+/// differently is in braces; see [`Dialect`].
 const MIGRATIONS: &[&[&str]] = &[FIRST];
 
 /// Where PostgreSQL's advisory locks are numbered, this is ours: `kazawall` in ASCII.
@@ -40,7 +40,7 @@ const FIRST: &[&str] = &[
         maker TEXT,                    -- who is making its link
         maker_until TEXT,              -- and until when nobody else does
         created_at TEXT NOT NULL
-    )",
+    ){by_key}",
     "CREATE INDEX kazawallet_orders_open ON kazawallet_orders (link_at) WHERE state = 'open'",
     "CREATE INDEX kazawallet_orders_link ON kazawallet_orders (link_id) WHERE link_id IS NOT NULL",
     "CREATE TABLE kazawallet_payments (
@@ -52,7 +52,7 @@ const FIRST: &[&str] = &[
         status TEXT NOT NULL,          -- as the delivery says; not signed
         decision TEXT NOT NULL,        -- paid, timed_out, mismatch, no_order, overpaid, dismissed
         problem TEXT,                  -- the field that does not fit, of a mismatch
-        settles TEXT UNIQUE,           -- the ref of the order that it paid
+        settles TEXT {unique},      -- the ref of the order that it paid; one payment each
         received_at TEXT NOT NULL,
         receipt TEXT NOT NULL,         -- tells the call that stored it from the ones after
         processing TEXT,               -- waiting, done or parked; null: not for the handler
@@ -62,7 +62,7 @@ const FIRST: &[&str] = &[
         last_error TEXT,
         processed_at TEXT,
         body {bytes}                   -- as it came; null once erased
-    )",
+    ){by_key}",
     "CREATE INDEX kazawallet_payments_due ON kazawallet_payments (due_at)
         WHERE processing = 'waiting'",
     "CREATE INDEX kazawallet_payments_parked ON kazawallet_payments (received_at)
@@ -83,12 +83,13 @@ const FIRST: &[&str] = &[
         received_at TEXT NOT NULL,
         body {bytes}
     )",
+    "CREATE INDEX kazawallet_conflicts_order ON kazawallet_conflicts (order_id)",
     "CREATE INDEX kazawallet_conflicts_received ON kazawallet_conflicts (received_at)",
     // Deliveries whose signature does not hold. They prove nothing.
     "CREATE TABLE kazawallet_quarantine (
         digest TEXT NOT NULL PRIMARY KEY, -- of its bytes, so that it is kept once
         plausible BIGINT NOT NULL,     -- 1: names an order or a payment that exists
-        subject TEXT NOT NULL,         -- the order_id that it names
+        subject TEXT NOT NULL,         -- the ref of that order, or the order_id that it names
         received_at TEXT NOT NULL,
         body {bytes} NOT NULL
     )",
@@ -104,6 +105,7 @@ const FIRST: &[&str] = &[
         details TEXT,                  -- fields and note, as JSON; null once erased
         sender TEXT,                   -- who has sent it, or is sending it
         deadline TEXT,                 -- nothing leaves after it
+        resolvable_at TEXT,            -- from then on a person may say what became of it
         error TEXT,                    -- the code of the error that the provider's answer was
         http_status BIGINT,
         error_key TEXT,
@@ -128,8 +130,18 @@ const FIRST: &[&str] = &[
     "CREATE INDEX kazawallet_decisions_at ON kazawallet_decisions (decided_at)",
 ];
 
+/// How a database spells what stands in braces.
+pub(super) struct Dialect {
+    pub(super) bytes: &'static str,
+    /// SQLite would else keep each row apart from its key, and write both.
+    pub(super) by_key: &'static str,
+    /// PostgreSQL decides payments at the same time, and this makes one of them fail. SQLite, which
+    /// decides one after the other, needs no further index to be written with each.
+    pub(super) unique: &'static str,
+}
+
 /// The statements that bring a database from a version to the latest one.
-pub(super) fn after(version: i64, bytes_type: &str) -> Result<Vec<String>, Error> {
+pub(super) fn after(version: i64, dialect: &Dialect) -> Result<Vec<String>, Error> {
     let seen = usize::try_from(version).ok().and_then(|seen| MIGRATIONS.get(seen..));
     let to_run = seen.ok_or_else(|| {
         error(
@@ -140,8 +152,13 @@ pub(super) fn after(version: i64, bytes_type: &str) -> Result<Vec<String>, Error
             ),
         )
     })?;
-    let statements = to_run.iter().copied().flatten();
-    Ok(statements.map(|statement| statement.replace("{bytes}", bytes_type)).collect())
+    let spelt = |statement: &str| {
+        statement
+            .replace("{bytes}", dialect.bytes)
+            .replace("{by_key}", dialect.by_key)
+            .replace("{unique}", dialect.unique)
+    };
+    Ok(to_run.iter().copied().flatten().map(|statement| spelt(statement)).collect())
 }
 
 pub(super) fn no_ledger_yet() -> Error {

@@ -9,9 +9,11 @@ mod postgres;
 mod sqlite;
 mod url;
 
+use std::fmt;
 use std::time::SystemTime;
 
 use kazawallet::{Amount, Error, ErrorKind, Outcome};
+use tokio::runtime::Handle;
 
 use crate::times;
 use postgres::Postgres;
@@ -22,7 +24,7 @@ use url::Location;
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(15);
 
 /// A parameter or a column.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) enum Value {
     /// Of a text column.
     Null,
@@ -31,6 +33,18 @@ pub(crate) enum Value {
     /// Null, of a column of numbers.
     NoInt,
     Bytes(Vec<u8>),
+}
+
+/// PostgreSQL's driver logs parameters so: they are people's data.
+impl fmt::Debug for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Null | Self::NoInt => "null",
+            Self::Text(_) => "text",
+            Self::Int(_) => "int",
+            Self::Bytes(_) => "bytes",
+        })
+    }
 }
 
 impl From<&str> for Value {
@@ -194,15 +208,23 @@ pub(crate) enum Database {
 
 impl Database {
     /// Opens a database without talking to it yet.
-    pub(crate) fn at(url: &str) -> Result<Self, Error> {
+    pub(crate) fn at(url: &str, runtime: &Handle) -> Result<Self, Error> {
         Ok(match url::read(url)? {
             Location::Sqlite(path) => Self::Sqlite(Sqlite::at(path)),
-            Location::Postgres(server) => Self::Postgres(Postgres::at(*server)?),
+            Location::Postgres(server) => Self::Postgres(Postgres::at(*server, runtime.clone())?),
         })
     }
 
     pub(crate) fn is_postgres(&self) -> bool {
         matches!(self, Self::Postgres(_))
+    }
+
+    /// What tells a server's databases apart, before one is reached.
+    pub(crate) fn identity(&self) -> Option<&str> {
+        match self {
+            Self::Sqlite(_) => None,
+            Self::Postgres(postgres) => Some(postgres.identity()),
+        }
     }
 
     /// Brings the tables to this version, and gives the key of the digests. Makes them where there

@@ -2,22 +2,26 @@
 
 use std::error::Error as StdError;
 use std::path::Path;
+use std::time::Duration;
 
 use deadpool_postgres::{
     GenericClient, Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError,
-    RecyclingMethod, Runtime,
+    RecyclingMethod, Runtime, Timeouts,
 };
 use futures_util::future::{join, join_all};
 use kazawallet::{Error, ErrorKind};
+use tokio::runtime::Handle;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{IsolationLevel, SimpleQueryMessage};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use super::migrations::Dialect;
 use super::url::Server;
 use super::{Durability, PATIENCE, Row, Rows, Statement, Value, closed, error, migrations};
 use crate::times;
 
+const DIALECT: Dialect = Dialect { bytes: "BYTEA", by_key: "", unique: "UNIQUE" };
 /// Connections of one process.
 const CONNECTIONS: usize = 8;
 /// How often a transaction is run that another one got in the way of.
@@ -30,10 +34,14 @@ const SESSION: &str = "SET synchronous_commit = on; SET lock_timeout = '10s'; \
 
 pub(crate) struct Postgres {
     pool: Pool,
+    identity: String,
+    /// Where connections are made: one lives only as long as the runtime that made it is driven.
+    runtime: Handle,
 }
 
 impl Postgres {
-    pub(super) fn at(server: Server) -> Result<Self, Error> {
+    pub(super) fn at(server: Server, runtime: Handle) -> Result<Self, Error> {
+        let identity = server.identity();
         let added = server.root_certificates.as_deref().map(read_certificates).transpose()?;
         let tls = kazawallet::tls_config(&added.unwrap_or_default())?;
         let manager = Manager::from_config(
@@ -56,18 +64,31 @@ impl Postgres {
             .map_err(|problem| {
                 Error::no_ledger("PostgreSQL's connections cannot be set up").caused_by(problem)
             })?;
-        Ok(Self { pool })
+        Ok(Self { pool, identity, runtime })
     }
 
     pub(super) fn close(&self) {
         self.pool.close();
     }
 
+    pub(super) fn identity(&self) -> &str {
+        &self.identity
+    }
+
     async fn connection(&self) -> Result<Object, Error> {
         if self.pool.is_closed() {
             return Err(closed());
         }
-        self.pool.get().await.map_err(|problem| match problem {
+        // One that is there already; else one that is made, or waited for, in the ledger's runtime.
+        let there =
+            Timeouts { wait: Some(Duration::ZERO), create: Some(Duration::ZERO), recycle: None };
+        if let Ok(connection) = self.pool.timeout_get(&there).await {
+            return Ok(connection);
+        }
+        let pool = self.pool.clone();
+        let got = self.runtime.spawn(async move { pool.get().await }).await;
+        let got = got.unwrap_or(Err(PoolError::Closed)); // The runtime is shutting down.
+        got.map_err(|problem| match problem {
             PoolError::Backend(problem)
             | PoolError::PostCreateHook(HookError::Backend(problem)) => of_postgres(problem),
             PoolError::Closed => closed(),
@@ -81,12 +102,20 @@ impl Postgres {
 
     pub(super) async fn migrate(&self, make: bool) -> Result<Vec<u8>, Error> {
         let mut connection = self.connection().await?;
+        let encoding = connection.query_one("SHOW server_encoding", &[]).await;
+        let encoding: String = encoding.and_then(|row| row.try_get(0)).map_err(of_postgres)?;
+        if encoding != "UTF8" {
+            return Err(Error::no_ledger(format!(
+                "the ledger's database has the encoding {encoding}, which cannot hold every text: make \
+                 one with ENCODING 'UTF8'"
+            )));
+        }
         let version = version(&connection).await?;
         if version.is_none() && !make {
             return Err(migrations::no_ledger_yet());
         }
         if version != Some(migrations::LATEST) {
-            migrations::after(version.unwrap_or_default(), "BYTEA")?;
+            migrations::after(version.unwrap_or_default(), &DIALECT)?;
             let transaction = connection
                 .build_transaction()
                 .isolation_level(IsolationLevel::ReadCommitted)
@@ -97,12 +126,12 @@ impl Postgres {
             transaction.batch_execute(&lock).await.map_err(of_postgres)?;
             // Another process may have been faster.
             let version = self::version(&transaction).await?;
-            for statement in migrations::after(version.unwrap_or_default(), "BYTEA")? {
+            for statement in migrations::after(version.unwrap_or_default(), &DIALECT)? {
                 transaction.batch_execute(&statement).await.map_err(of_postgres)?;
             }
             let done = match version {
                 None => {
-                    let key = migrations::digest_key()?;
+                    let key = Value::Bytes(migrations::digest_key()?);
                     let row: [&(dyn ToSql + Sync); 3] = [&migrations::LATEST, &key, &times::now()];
                     transaction.execute(migrations::BEGIN_LEDGER, &row).await
                 }

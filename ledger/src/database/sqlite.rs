@@ -4,6 +4,7 @@
 //! written in one transaction, so that many writes at once cost one wait for the disk.
 
 use std::fs::OpenOptions;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -12,14 +13,20 @@ use std::time::Duration;
 
 use kazawallet::{Error, ErrorKind};
 use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql};
+use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, ToSql, ffi};
 use tokio::sync::oneshot;
 
+use super::migrations::Dialect;
 use super::{Durability, PATIENCE, Row, Rows, Statement, Value, closed, error, migrations};
 use crate::times;
 
+const READ_ONLY: &str = "the ledger's database cannot be written: its file, and the folder that it is \
+                         in, must be writable";
+/// A write, or the growing of the log's index, that failed.
+const CANNOT_GROW: [i32; 2] = [ffi::SQLITE_IOERR_WRITE, ffi::SQLITE_IOERR_SHMSIZE];
 /// The most transactions that are written as one.
 const GROUP: usize = 64;
+const DIALECT: Dialect = Dialect { bytes: "BLOB", by_key: " WITHOUT ROWID", unique: "" };
 /// A commit returns when the disk has it.
 const DURABLE: &str = "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 1000";
 /// A commit waits for no disk, not even to move the log into the file.
@@ -241,13 +248,16 @@ fn opened<'a>(
 }
 
 fn open(role: Role, path: &Path) -> Result<Connection, Error> {
-    make_private(path);
+    make_private(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_CREATE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(of_sqlite)?;
     connection.busy_handler(Some(wait_for_lock)).map_err(of_sqlite)?;
     connection.set_prepared_statement_cache_capacity(PREPARED);
+    if connection.is_readonly(MAIN_DB).map_err(of_sqlite)? {
+        return Err(error(ErrorKind::LedgerReadOnly, READ_ONLY));
+    }
     // The fullfsyncs are macOS's word for "the disk has it". Secure delete: what is erased is
     // overwritten.
     connection
@@ -265,13 +275,22 @@ fn open(role: Role, path: &Path) -> Result<Connection, Error> {
 
 /// The file holds people's data: a new one is its owner's alone. SQLite gives the files beside it
 /// the same permissions.
-fn make_private(path: &Path) {
+fn make_private(path: &Path) -> Result<(), Error> {
+    // Closing a file ends all locks that this process has on it, SQLite's too: so nobody opens it
+    // before this has closed it.
+    static MAKING: Mutex<()> = Mutex::new(());
+    let _making = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    // Where it is there already, or cannot be made, SQLite's own error is the better one.
-    drop(options.open(path));
+    match options.open(path).map_err(|problem| problem.kind()) {
+        Err(io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) => {
+            Err(error(ErrorKind::LedgerReadOnly, READ_ONLY))
+        }
+        // Where it is there already, all is well; of what else there may be SQLite's error says more.
+        _ => Ok(()),
+    }
 }
 
 /// SQLite's own pauses grow to 100 ms, in which others overtake.
@@ -408,7 +427,7 @@ fn migrate(connection: &Connection) -> Result<Vec<Rows>, Error> {
         connection.execute_batch("BEGIN IMMEDIATE").map_err(of_sqlite)?;
         // Another process may have been faster.
         let version = self::version(connection)?;
-        for statement in migrations::after(version.unwrap_or_default(), "BLOB")? {
+        for statement in migrations::after(version.unwrap_or_default(), &DIALECT)? {
             connection.execute_batch(&statement).map_err(of_sqlite)?;
         }
         let done = match version {
@@ -438,9 +457,19 @@ fn version(connection: &Connection) -> Result<Option<i64>, Error> {
     version.map(Some).map_err(of_sqlite)
 }
 
-/// What was erased is overwritten in the file, and the log that still has it is emptied.
+/// What was erased is overwritten in the file, and the log that still has it is emptied; unless
+/// somebody reads it, for whom others are not to wait.
 fn scrub(connection: &Connection) -> Result<Vec<Rows>, Error> {
-    connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").map_err(of_sqlite)?;
+    connection.busy_timeout(Duration::from_millis(500)).map_err(of_sqlite)?;
+    let kept = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0));
+    connection.busy_handler(Some(wait_for_lock)).map_err(of_sqlite)?;
+    if kept.map_err(of_sqlite)? {
+        return Err(error(
+            ErrorKind::LedgerUnavailable,
+            "all was erased, but the log still has it, since another process reads the database: \
+             call it again",
+        ));
+    }
     Ok(Vec::new())
 }
 
@@ -462,11 +491,7 @@ fn of_sqlite_ref(problem: &rusqlite::Error) -> Error {
             ErrorKind::LedgerFull,
             "the disk of the ledger's database is full: nothing was changed. Make room",
         ),
-        ErrorCode::ReadOnly | ErrorCode::PermissionDenied => (
-            ErrorKind::LedgerReadOnly,
-            "the ledger's database cannot be written: its file, and the folder that it is in, must \
-             be writable",
-        ),
+        ErrorCode::ReadOnly | ErrorCode::PermissionDenied => (ErrorKind::LedgerReadOnly, READ_ONLY),
         ErrorCode::CannotOpen => (
             ErrorKind::LedgerUnavailable,
             "the ledger's database cannot be opened: the folder must exist, and be writable",
@@ -474,6 +499,12 @@ fn of_sqlite_ref(problem: &rusqlite::Error) -> Error {
         ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt => {
             (ErrorKind::LedgerDamaged, "the ledger's file is no SQLite database, or is damaged")
         }
+        // What a quota or a limit of file size gives, too.
+        ErrorCode::SystemIoFailure if CANNOT_GROW.contains(&failure.extended_code) => (
+            ErrorKind::LedgerFull,
+            "the disk of the ledger's database cannot be written: is it full, or is a quota or a limit \
+             of file size reached? Nothing was changed",
+        ),
         ErrorCode::SystemIoFailure => (
             ErrorKind::LedgerUnavailable,
             "the disk of the ledger's database cannot be read or written",

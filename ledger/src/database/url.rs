@@ -1,5 +1,6 @@
 //! A ledger's URL: which database, where, and whether the way there is safe.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -20,6 +21,22 @@ pub(super) struct Server {
     pub(super) root_certificates: Option<PathBuf>,
 }
 
+impl Server {
+    /// What tells its databases apart.
+    pub(super) fn identity(&self) -> String {
+        let config = &self.config;
+        format!(
+            "{:?} {:?} {:?} {:?} {:?} {:?}",
+            config.get_hosts(),
+            config.get_hostaddrs(),
+            config.get_ports(),
+            config.get_dbname(),
+            config.get_user(),
+            config.get_options(),
+        )
+    }
+}
+
 const EXAMPLES: &str = "write it as sqlite:///var/lib/shop/kazawallet.db or as \
                         postgres://user:password@host/database";
 
@@ -36,18 +53,27 @@ pub(super) fn read(text: &str) -> Result<Location, Error> {
 
 fn sqlite(rest: &str) -> Result<PathBuf, Error> {
     let path = rest.strip_prefix("//").unwrap_or(rest);
-    if path.is_empty() || path.contains(":memory:") {
+    if path.contains(['?', '#']) {
+        return Err(refused("has a query or a fragment; a file needs its path alone"));
+    }
+    let path = decoded(path)?;
+    if path.contains('\0') {
+        return Err(refused("holds a NUL character"));
+    }
+    // SQLite would take the latter for a URL of its own, with options that turn its locks off.
+    if path.is_empty() || path.contains(":memory:") || path.starts_with("file:") {
         return Err(refused(&format!(
             "names no file, and a ledger must outlive its process; {EXAMPLES}"
         )));
     }
-    if path.contains(['?', '#', '\0']) {
-        return Err(refused("has a query, a fragment or a NUL; a file needs its path alone"));
-    }
-    let path = percent_encoding::percent_decode_str(path)
-        .decode_utf8()
-        .map_err(|_| refused("is not UTF-8"))?;
-    Ok(PathBuf::from(path.as_ref()))
+    std::path::absolute(&path).map_err(|problem| {
+        refused("names a file in a folder that cannot be told").caused_by(problem)
+    })
+}
+
+fn decoded(text: &str) -> Result<String, Error> {
+    let decoded = percent_encoding::percent_decode_str(text).decode_utf8();
+    decoded.map(Cow::into_owned).map_err(|_| refused("is not UTF-8"))
 }
 
 fn postgres(text: &str) -> Result<Server, Error> {
@@ -56,17 +82,16 @@ fn postgres(text: &str) -> Result<Server, Error> {
     let mut sslmode = None;
     let mut root_certificates = None;
     let mut others = Vec::new();
-    for (name, value) in url.query_pairs() {
-        match &*name {
-            "sslmode" => sslmode = Some(value.into_owned()),
-            "sslrootcert" => root_certificates = Some(PathBuf::from(value.into_owned())),
-            _ => others.push((name.into_owned(), value.into_owned())),
+    for pair in url.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        match name {
+            "sslmode" => sslmode = Some(decoded(value)?),
+            "sslrootcert" => root_certificates = Some(PathBuf::from(decoded(value)?)),
+            _ => others.push(pair), // As it stands, for those who read it.
         }
     }
-    url.set_query(None);
-    if !others.is_empty() {
-        url.query_pairs_mut().extend_pairs(others);
-    }
+    let others = others.join("&");
+    url.set_query(Some(others.as_str()).filter(|others| !others.is_empty()));
     let mut config = tokio_postgres::Config::from_str(url.as_str()).map_err(unreadable)?;
     if config.get_hosts().is_empty() {
         return Err(refused(&format!("names no host; {EXAMPLES}")));

@@ -1,5 +1,13 @@
 //! What the ledger's tests stand on: databases, a shop, its deliveries, and what child processes
-//! are told to do. The tests themselves are in `tests/`.
+//! are told to do. The tests themselves are in `tests/`:
+//!
+//! - `behaviour/`: what the ledger does, on SQLite and on PostgreSQL;
+//! - `model.rs`: random steps, held against a simple model after each;
+//! - `crashes.rs`: processes that are killed, and a PostgreSQL that crashes under load;
+//! - `eight_processes.rs`: eight processes at once on one database.
+//!
+//! `make soak` runs the last three at length. `LEDGER_MODEL_CASES` and `LEDGER_CRASH_KILLS` say for
+//! how long, and `LEDGER_TEST_SEED` repeats what a failed run printed.
 
 mod delivery;
 mod job;

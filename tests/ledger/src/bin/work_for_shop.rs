@@ -1,6 +1,6 @@
-//! Does a job with a ledger, in a process that may be killed at any moment. Its first argument is the
-//! shop, its second the job, both in JSON; its third is how many steps are done at once. Each step
-//! that was acknowledged is a line of its output, written before the next step begins.
+//! Does a job with a ledger, in a process that may be killed at any moment. Its first argument is a
+//! file with the shop and the job, in JSON, its second how many steps are done at once. Each step that
+//! was acknowledged is a line of its output, written at once.
 //!
 //! It says `ready` when the ledger is open, begins at the line `go`, and says `finished`. The line
 //! `stop` ends the processing; the end of its input, which is the death of the test, ends it all.
@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kazawallet::{CreatePaymentLink, CreateWithdrawal, Error, PaymentMethod};
-use kazawallet_ledger::Ledger;
+use kazawallet_ledger::{Ledger, Payment};
 use kazawallet_ledger_tests::{Delivery, Job, Order, Shop};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
@@ -23,8 +23,8 @@ use tokio::task::JoinSet;
 #[tokio::main]
 async fn main() {
     let mut arguments = std::env::args().skip(1);
-    let shop: Shop = serde_json::from_str(&arguments.next().unwrap()).unwrap();
-    let job: Job = serde_json::from_str(&arguments.next().unwrap()).unwrap();
+    let errand = std::fs::read(arguments.next().unwrap()).unwrap();
+    let (shop, job): (Shop, Job) = serde_json::from_slice(&errand).unwrap();
     let at_once = arguments.next().map_or(1, |text| text.parse().unwrap());
 
     let (sender, mut commands) = mpsc::unbounded_channel();
@@ -58,29 +58,32 @@ async fn main() {
             .await;
         }
         Job::Process(effects) => {
-            let worker = ledger
-                .process(move |payment| {
-                    let file = effects.join(&payment.order_id);
-                    async move {
-                        match OpenOptions::new().write(true).create_new(true).open(file) {
-                            Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
-                            _ => {
-                                say(&format!("handled {}", payment.order_id));
-                                // Now and then the end comes between the effect and its record.
-                                tokio::time::sleep(Duration::from_millis(3)).await;
-                                Ok(())
-                            }
+            let handler = move |payment: Payment| {
+                let file = effects.join(&payment.order_id);
+                async move {
+                    match OpenOptions::new().write(true).create_new(true).open(file) {
+                        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
+                        _ => {
+                            say(&format!("handled {}", payment.order_id));
+                            // Now and then the end comes between the effect and its record.
+                            tokio::time::sleep(Duration::from_millis(3)).await;
+                            Ok(())
                         }
                     }
-                })
-                // A worker that is killed leaves what it held to the next soon, and as often as it is.
-                .max_tries(u32::MAX)
-                .lease(Duration::from_millis(500))
-                .first_pause(Duration::from_millis(10))
-                .poll_interval(Duration::from_millis(20))
-                .start();
+                }
+            };
+            let worker = |_| {
+                let process = ledger.process(handler.clone());
+                // A worker that is killed leaves what it held to the next soon, however often it is.
+                let process = process.max_tries(u32::MAX).lease(Duration::from_millis(500));
+                let (pause, interval) = (Duration::from_millis(10), Duration::from_millis(20));
+                process.first_pause(pause).poll_interval(interval).start()
+            };
+            let workers: Vec<_> = (0..at_once).map(worker).collect();
             while commands.recv().await.as_deref() != Some("stop") {}
-            worker.stop().await;
+            for worker in workers {
+                worker.stop().await;
+            }
         }
         Job::PayOut(references) => each(references, at_once, ledger, pay_out).await,
         Job::Open => ledger.close().await,

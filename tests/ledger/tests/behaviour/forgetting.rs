@@ -111,17 +111,16 @@ on_both_databases! {
             let delivery = Delivery::paid(&id, Job::PRICE, &reference).with("name", PRIVATE[0]).with("padding", &padding);
             ledger.receive(shop.body(&delivery.with("phone", PRIVATE[1]))).await.unwrap();
             ledger.mark_processed(&id).await.unwrap();
-            ledger.withdraw(&format!("payout-{number}"), private_payout()).await.unwrap();
+            ledger.withdraw(format!("payout-{number}"), private_payout()).await.unwrap();
         }
         ledger.receive(shop.body(&Delivery::paid("pl_1", Job::PRICE, "nowhere"))).await.unwrap();
         ledger.settle("pl_1", Settlement::Dismissed, None, "Rima", Some(PRIVATE[3])).await.unwrap();
         ledger.forget(later()).await.unwrap();
         if shop.database == Database::Postgres {
-            super::migrations::run_sql(&shop, "VACUUM FULL; CHECKPOINT").await;
             let texts = "SELECT COUNT(*) FROM kazawallet_payments WHERE body IS NOT NULL";
-            assert_eq!(super::count(&shop, texts).await, 0);
+            assert_eq!(crate::count(&shop, texts).await, 0);
             let texts = "SELECT COUNT(*) FROM kazawallet_payouts WHERE details IS NOT NULL OR message IS NOT NULL";
-            assert_eq!(super::count(&shop, texts).await, 0);
+            assert_eq!(crate::count(&shop, texts).await, 0);
             return;
         }
         for file in fs::read_dir(shop.folder()).unwrap() {

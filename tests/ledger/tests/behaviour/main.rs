@@ -11,6 +11,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod durability;
+mod failures;
 mod forgetting;
 mod migrations;
 mod orders;

@@ -106,7 +106,7 @@ on_both_databases! {
 
     async fn the_link_of_a_process_that_was_killed_is_made_by_the_next(shop: TestShop) {
         let mut shop = shop;
-        shop.shop.timeout = Duration::from_secs(2);
+        shop.shop.timeout = Duration::from_secs(4);
         shop.sim.fault(Fault::AnswerLate(Duration::from_secs(600))).unwrap();
         let mut child = Child::start(&shop.shop, &Job::Links(vec!["order-1".to_owned()]), 1);
         child.ready().await;
@@ -143,7 +143,7 @@ on_both_databases! {
         assert_eq!(state, OrderState::Creating);
 
         shop.sim.fault(Fault::AnswerLate(Duration::from_secs(600))).unwrap();
-        let late = ledger.create_payment_link(order("order-1")).timeout(Duration::from_millis(100));
+        let late = ledger.create_payment_link(order("order-1")).timeout(Duration::from_secs(2));
         assert_eq!(code(in_time(late.into_future()).await), "timeout");
 
         // Well within the lease that a failed call must have given back.

@@ -139,7 +139,7 @@ on_both_databases! {
         for (number, fault) in faults.into_iter().enumerate() {
             let reference = format!("payout-{number}");
             shop.sim.fault(fault).unwrap();
-            let call = || ledger.withdraw(&reference, payout()).timeout(Duration::from_secs(1)).into_future();
+            let call = || ledger.withdraw(&reference, payout()).timeout(Duration::from_secs(3)).into_future();
             for _ in 0..2 {
                 let unknown = in_time(call()).await.unwrap_err();
                 assert_eq!((unknown.code(), unknown.outcome()), ("outcome_unknown", Some(Outcome::Unknown)), "{fault}");
@@ -236,7 +236,7 @@ on_both_databases! {
 
     async fn a_payout_whose_process_died_is_unknown(shop: TestShop) {
         let mut shop = shop;
-        shop.shop.timeout = Duration::from_secs(2);
+        shop.shop.timeout = Duration::from_secs(4);
         shop.sim.fault(Fault::AnswerLate(Duration::from_secs(600))).unwrap();
         let mut child = Child::start(&shop.shop, &Job::PayOut(vec!["payout-1".to_owned()]), 1);
         child.ready().await;
@@ -265,7 +265,7 @@ on_both_databases! {
 
     async fn a_dead_senders_payout_is_resolved_without_being_asked_for_again(shop: TestShop) {
         let mut shop = shop;
-        shop.shop.timeout = Duration::from_millis(500);
+        shop.shop.timeout = Duration::from_secs(3);
         shop.shop.clock_margin = Duration::ZERO;
         shop.sim.fault(Fault::CloseBeforeActing).unwrap();
         let mut child = Child::start(&shop.shop, &Job::PayOut(vec!["payout-1".to_owned()]), 1);
@@ -310,5 +310,94 @@ on_both_databases! {
         assert_eq!(state(&ledger, "payout-2").await, PayoutState::Rejected);
         assert_eq!(code(ledger.withdraw("payout-2", payout()).await), "rate_limit");
         assert_eq!(spent(&shop), Decimal::ONE);
+    }
+}
+
+/// The sender has its answer, and cannot record it; meanwhile another process, and a person, wait.
+mod an_answer_that_cannot_be_recorded {
+    use super::*;
+    use crate::support::Database;
+    use crate::support::proxy::Proxy;
+    use kazawallet_ledger_tests::postgres::Postgres;
+
+    /// A shop, its ledger by way of a proxy, and the same ledger as another machine has it.
+    async fn cut_off() -> (TestShop, Proxy, Ledger, Ledger) {
+        let server = tokio::task::spawn_blocking(Postgres::shared).await.unwrap().unwrap();
+        let mut shop = TestShop::on(Database::Postgres).await;
+        shop.shop.clock_margin = Duration::ZERO;
+        let other = shop.ledger().await;
+        let proxy = Proxy::to(server.port()).await;
+        let own_port = server.port().to_string();
+        shop.shop.ledger = shop.shop.ledger.replace(&own_port, &proxy.port.to_string());
+        let sender = shop.ledger().await;
+        (shop, proxy, sender, other)
+    }
+
+    /// Sends a payout; its answer comes when the database is gone.
+    async fn sent(
+        shop: &TestShop,
+        proxy: &Proxy,
+        sender: &Ledger,
+    ) -> tokio::task::JoinHandle<Result<Payout, kazawallet::Error>> {
+        shop.sim.fault(Fault::AnswerLate(Duration::from_millis(300))).unwrap();
+        let call = sender.withdraw("payout-1", payout()).timeout(Duration::from_secs(3));
+        let call = tokio::spawn(call.into_future());
+        until(async || shop.payouts_asked_for() == 1).await;
+        proxy.cut();
+        call
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn is_recorded_once_the_database_is_back() {
+        let (shop, proxy, sender, other) = cut_off().await;
+        let call = sent(&shop, &proxy, &sender).await;
+        let unknown = in_time(other.withdraw("payout-1", payout()).into_future()).await;
+        assert_eq!(code(unknown), "outcome_unknown");
+        assert_eq!(state(&other, "payout-1").await, PayoutState::Unknown);
+        proxy.open();
+        assert_eq!(in_time(call).await.unwrap().unwrap().state, PayoutState::Paid);
+        assert_eq!(state(&other, "payout-1").await, PayoutState::Paid);
+        assert!(other.unresolved(10).await.unwrap().is_empty());
+        assert_eq!(shop.payouts_asked_for(), 1);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn does_not_undo_what_a_person_said() {
+        let (shop, proxy, sender, other) = cut_off().await;
+        let call = sent(&shop, &proxy, &sender).await;
+        let deadline = recorded(&other, "payout-1").await.deadline.unwrap();
+        until_time(deadline + Duration::from_millis(5)).await;
+        other.resolve("payout-1", Resolution::NotPaid, "Rima", None).await.unwrap();
+        proxy.open();
+        // The sender knows better, and must not be told that nothing was paid.
+        let told = in_time(call).await.unwrap().unwrap_err();
+        assert_eq!(told.outcome(), Some(Outcome::Unknown), "{told:?}");
+        assert_eq!(state(&other, "payout-1").await, PayoutState::NotPaid);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn is_unknown_where_it_never_can_be() {
+        let (shop, proxy, sender, other) = cut_off().await;
+        let call = sent(&shop, &proxy, &sender).await;
+        let told = in_time(call).await.unwrap().unwrap_err();
+        assert_eq!((told.code(), told.outcome()), ("ledger_unavailable", Some(Outcome::Unknown)));
+        let unknown = in_time(other.withdraw("payout-1", payout()).into_future()).await;
+        assert_eq!(code(unknown), "outcome_unknown");
+        assert_eq!(shop.payouts_asked_for(), 1);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn of_a_link_is_asked_for_again() {
+        let (shop, proxy, sender, other) = cut_off().await;
+        shop.sim.fault(Fault::AnswerLate(Duration::from_millis(300))).unwrap();
+        let call = sender.create_payment_link(crate::support::order("order-1"));
+        let call = tokio::spawn(call.timeout(Duration::from_secs(3)).into_future());
+        until(async || shop.links_asked_for() == 1).await;
+        proxy.cut();
+        assert_eq!(code(in_time(call).await.unwrap()), "ledger_unavailable");
+        let again = other.create_payment_link(crate::support::order("order-1"));
+        let link = in_time(again.into_future()).await.unwrap();
+        assert_eq!(shop.links_asked_for(), 2);
+        assert_eq!(link.id.as_deref(), Some(shop.sim.links()[1].id.as_str()));
     }
 }

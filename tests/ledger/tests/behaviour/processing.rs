@@ -135,7 +135,7 @@ on_both_databases! {
         let begun = Arc::new(AtomicUsize::new(0));
         let mut workers = Vec::new();
         // With a hold that is far shorter than the handler.
-        let lease = Duration::from_millis(200);
+        let lease = Duration::from_secs(2);
         for _ in 0..2 {
             let (goes_on, begun) = (goes_on.clone(), begun.clone());
             workers.push(shop.ledger().await.process(move |_| {
@@ -147,8 +147,8 @@ on_both_databases! {
             }).lease(lease).poll_interval(SOON).start());
         }
         until(async || begun.load(Ordering::SeqCst) > 0).await;
-        // Ten times as long as it would be held without being renewed.
-        tokio::time::sleep(lease * 10).await;
+        // Twice as long as it would be held without being renewed.
+        tokio::time::sleep(lease * 2).await;
         assert_eq!(begun.load(Ordering::SeqCst), 1);
         assert_eq!(processing(&ledger, &id).await, Some(Processing::Waiting));
         goes_on.add_permits(2);

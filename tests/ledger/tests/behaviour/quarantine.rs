@@ -4,7 +4,7 @@ use kazawallet::Webhook;
 use kazawallet_ledger::{Decision, Ledger, OrderState};
 use kazawallet_ledger_tests::{Delivery, Job};
 
-use super::migrations::run_sql;
+use crate::migrations::run_sql;
 use crate::on_both_databases;
 use crate::support::{Database, TestShop, code, in_time};
 
@@ -96,7 +96,7 @@ on_both_databases! {
         assert!(quarantined(&ledger).await <= bound);
         // The two are still there, though all of the noise is newer.
         let count = "SELECT COUNT(*) FROM kazawallet_quarantine WHERE plausible = 1";
-        assert_eq!(super::count(&shop, count).await, 2);
+        assert_eq!(crate::count(&shop, count).await, 2);
         // And a genuine delivery is received as ever.
         let genuine = shop.body(&Delivery::paid(&id, Job::PRICE, "order-1"));
         assert_eq!(ledger.receive(genuine).await.unwrap().decision, Decision::Paid);

@@ -4,15 +4,19 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use kazawallet_ledger_tests::{Job, Shop};
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
-use tokio::process::{ChildStdin, ChildStdout, Command};
+use tempfile::NamedTempFile;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::process::{ChildStdin, Command};
+use tokio::sync::mpsc;
 
 use super::in_time;
 
 pub struct Child {
     process: tokio::process::Child,
-    commands: Option<ChildStdin>,
-    output: Lines<BufReader<ChildStdout>>,
+    commands: ChildStdin,
+    /// It is read all the time, so that the child never waits for its reader.
+    said: mpsc::UnboundedReceiver<String>,
+    _errand: NamedTempFile,
 }
 
 impl Child {
@@ -23,23 +27,37 @@ impl Child {
 
     /// Starts one by a command that ends with the program.
     pub fn start_through(mut command: Command, shop: &Shop, job: &Job, at_once: usize) -> Self {
+        // As a file: a job may be longer than an argument can be.
+        let errand = NamedTempFile::new().unwrap();
+        serde_json::to_writer(&errand, &(shop, job)).unwrap();
         let mut process = command
-            .arg(serde_json::to_string(shop).unwrap())
-            .arg(serde_json::to_string(job).unwrap())
+            .arg(errand.path())
             .arg(at_once.to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
             .unwrap();
-        let commands = process.stdin.take();
-        let output = BufReader::new(process.stdout.take().unwrap()).lines();
-        Self { process, commands, output }
+        let commands = process.stdin.take().unwrap();
+        let mut output = BufReader::new(process.stdout.take().unwrap()).lines();
+        let (sender, said) = mpsc::unbounded_channel();
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = output.next_line().await {
+                // The test may have lost interest.
+                let _ = sender.send(line);
+            }
+        });
+        Self { process, commands, said, _errand: errand }
     }
 
     /// The next line; `None` at the end of its output.
     pub async fn says(&mut self) -> Option<String> {
-        in_time(self.output.next_line()).await.unwrap()
+        in_time(self.said.recv()).await
+    }
+
+    /// The next line of one that may have nothing to say for long.
+    pub async fn says_at_last(&mut self) -> Option<String> {
+        self.said.recv().await
     }
 
     /// Waits until the ledger is open.
@@ -48,9 +66,8 @@ impl Child {
     }
 
     pub async fn tell(&mut self, command: &str) {
-        let commands = self.commands.as_mut().unwrap();
         // One that was killed hears nothing any more.
-        let _ = commands.write_all(format!("{command}\n").as_bytes()).await;
+        let _ = self.commands.write_all(format!("{command}\n").as_bytes()).await;
     }
 
     /// Everything that it still says, until its end.
@@ -71,32 +88,13 @@ impl Child {
         lines
     }
 
-    /// The next line of one that may have nothing to say for long.
-    pub async fn says_at_last(&mut self) -> Option<String> {
-        self.output.next_line().await.unwrap()
-    }
-
     /// Kills it after a time, and gives what it said. The time is counted from its start, or from the
     /// beginning of its work.
     pub async fn killed_after(mut self, pause: Duration, from_its_start: bool) -> Vec<String> {
-        let mut lines = Vec::new();
         self.tell("go").await;
-        if !from_its_start {
-            lines.extend(self.says().await);
-        }
-        let Self { mut process, commands: _commands, mut output } = self;
-        let listen = async {
-            while let Ok(Some(line)) = output.next_line().await {
-                lines.push(line);
-            }
-        };
-        let kill = async {
-            tokio::time::sleep(pause).await;
-            process.start_kill().unwrap();
-        };
-        in_time(async { tokio::join!(listen, kill) }).await;
-        in_time(process.wait()).await.unwrap();
-        lines
+        let first = if from_its_start { None } else { self.says().await };
+        tokio::time::sleep(pause).await;
+        first.into_iter().chain(self.kill().await).collect()
     }
 
     pub async fn kill(mut self) -> Vec<String> {

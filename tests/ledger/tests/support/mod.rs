@@ -1,7 +1,7 @@
 //! What the ledger's tests share: a shop with a simulator and a database of its own, children, and
 //! waiting.
 
-#![allow(dead_code)]
+#![allow(dead_code, clippy::print_stdout)]
 
 pub mod child;
 pub mod proxy;

@@ -37,8 +37,8 @@ impl Random {
         self.below(chances) == 0
     }
 
-    pub fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
-        &from[self.below(from.len())]
+    pub fn pick<T: Clone>(&mut self, from: &[T]) -> T {
+        from[self.below(from.len())].clone()
     }
 
     pub fn up_to(&mut self, longest: Duration) -> Duration {
