@@ -11,15 +11,19 @@ RUFF := .tools/ruff-$(RUFF_VERSION)
 # The test of 500 calls at once needs more open files than macOS gives a shell.
 MORE_FILES := ulimit -n 4096 2>/dev/null || true
 FUZZ_SECONDS := 660
+# How often a process is killed, for each database; how many random stories the ledger and its model are told.
+SOAK_KILLS := 520
+SOAK_STORIES := 200
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench fuzz
+.PHONY: help demo test lint bench soak fuzz
 
 help:
 	@echo "make demo   a payment and a payout against the simulator, an attack and an accident"
 	@echo "make test   every test, from the public face"
 	@echo "make lint   formatting, clippy, docs, types, licences, the oldest compiler, generated files"
 	@echo "make bench  speed, side by side with what people would use instead"
+	@echo "make soak   the ledger: processes killed and PostgreSQL crashed, again and again; a random model, at length"
 	@echo "make fuzz   the webhook against random bytes (needs nightly Rust and cargo-fuzz)"
 
 demo:
@@ -64,12 +68,22 @@ bench:
 	@echo "== 500 calls in flight at once against the simulator"
 	$(MORE_FILES); cargo test --locked --release --package kazawallet-tests --test concurrency \
 		five_hundred -- --nocapture --test-threads=1
+	@echo "== the ledger: a receipt beside the bare insert, many writers, a million events"
+	cargo run --quiet --locked --release --package kazawallet-ledger-benchmarks
 	@echo "== the Python package beside requests, httpx, aiohttp, pyreqwest and hand-written code"
 	python3 bindings-python/run_tests.py --build-only
 	python3 benchmarks/python/run.py
 	@echo "== the Node package beside fetch, undici and hand-written code"
 	node bindings-node/run-tests.mjs --build-only
 	node benchmarks/node/run.mjs
+
+soak:
+	@echo "== $(SOAK_KILLS) kills for each database, and PostgreSQL crashing under load: what was lost, what was paid twice"
+	LEDGER_CRASH_KILLS=$(SOAK_KILLS) cargo test --locked --package kazawallet-ledger-tests --test crashes -- --nocapture
+	@echo "== eight processes at once on one database"
+	cargo test --locked --package kazawallet-ledger-tests --test eight_processes -- --nocapture
+	@echo "== $(SOAK_STORIES) random stories for each database, held against a model after each step"
+	LEDGER_MODEL_CASES=$(SOAK_STORIES) cargo test --locked --package kazawallet-ledger-tests --test model -- --nocapture
 
 fuzz:
 	python3 core/fuzz/make_seeds.py

@@ -32,7 +32,7 @@ export function options(
   if (surplus.length > 0) {
     // Other packages take them there. Overlooked, a payout would go out without its limits.
     throw new TypeError(
-      `${owner} takes one object of options, with \`timeout\` and \`signal\` in it, and nothing behind it`,
+      `${owner} takes one object of options, with ${known.includes('signal') ? '`timeout` and `signal`' : 'all of them'} in it, and nothing behind it`,
     );
   }
   if (given === undefined) {
@@ -140,7 +140,11 @@ export function milliseconds(name: string, value: unknown): number | undefined {
 }
 
 /** A whole number that is not negative. */
-export function count(name: string, value: unknown): number | undefined {
+export function count(
+  name: string,
+  value: unknown,
+  Refusal: typeof ValidationError | typeof ConfigurationError = ConfigurationError,
+): number | undefined {
   if (isAbsent(value)) {
     return undefined;
   }
@@ -148,7 +152,7 @@ export function count(name: string, value: unknown): number | undefined {
     throw wrongType(name, 'a whole number', value);
   }
   if (value < 0) {
-    throw new ConfigurationError(`\`${name}\` must not be negative`);
+    throw new Refusal(`\`${name}\` must not be negative`, { field: name });
   }
   return Math.min(value, 0xffff_ffff);
 }

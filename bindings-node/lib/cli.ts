@@ -6,9 +6,10 @@ usage: npx kazawallet COMMAND
 
   simulator           start a stand-in for the provider on this machine, until Ctrl-C
   simulator trigger   send one signed webhook delivery to a URL
+  ledger              show what a ledger remembers, and decide what waits for a person
   version             show the version
 
-\`npx kazawallet simulator --help\` tells the options. kazawallet is an SDK for the Kazawallet
+\`npx kazawallet simulator --help\` and \`npx kazawallet ledger --help\` tell the options. kazawallet is an SDK for the Kazawallet
 payment API, and not the provider's own product.
 `;
 
@@ -23,6 +24,13 @@ async function main([command, ...rest]: string[]): Promise<number> {
       }
       const end = await ended(({ calls, id }) =>
         program.run(calls, id, ['npx kazawallet simulator', ...rest]),
+      );
+      return succeeded(end).exitStatus ?? 1;
+    }
+    case 'ledger': {
+      const { ended, native, succeeded } = require('./loaded.js') as typeof import('./loaded.js');
+      const end = await ended(({ calls, id }) =>
+        native.runLedgerProgram(calls, id, ['npx kazawallet ledger', ...rest]),
       );
       return succeeded(end).exitStatus ?? 1;
     }

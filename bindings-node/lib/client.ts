@@ -14,6 +14,7 @@ import {
   optionText,
   signalOf,
   text,
+  wrongType,
 } from './arguments.js';
 import { type CallStart, ended, succeeded } from './calls.js';
 import { fromCore, ValidationError } from './errors.js';
@@ -143,6 +144,9 @@ const CLIENT = [
   'appName',
 ];
 
+/** @internal The native part of a client. */
+export let nativeConnection: (name: string, value: unknown) => NativeConnection;
+
 /** The core's client, until it is closed. */
 class Connection {
   #native: NativeConnection | undefined;
@@ -151,15 +155,20 @@ class Connection {
     this.#native = connection;
   }
 
+  /** The native part, for a call or for a ledger. */
+  get native(): NativeConnection {
+    if (this.#native === undefined) {
+      throw new Error('the client is closed: make a new one, or close it later');
+    }
+    return this.#native;
+  }
+
   /** Makes a call: see `ended`. */
   end(
     given: Given,
     start: (connection: NativeConnection, call: CallStart, timeout?: number) => CoreError | null,
   ): ReturnType<typeof ended> {
-    const connection = this.#native;
-    if (connection === undefined) {
-      throw new Error('the client is closed: make a new one, or close it later');
-    }
+    const connection = this.native;
     const timeout = milliseconds('timeout', given['timeout']);
     const signal = signalOf(given['signal']);
     return ended((call) => start(connection, call, timeout), signal);
@@ -203,6 +212,15 @@ class Connection {
  * await sim.stop();
  */
 export class Client {
+  static {
+    nativeConnection = (name, value) => {
+      if (typeof value === 'object' && value !== null && #connection in value) {
+        return value.#connection.native;
+      }
+      throw wrongType(name, 'a Client', value);
+    };
+  }
+
   /** Payment links: what a customer pays through. */
   readonly paymentLinks: PaymentLinks;
   /** Withdrawals: paying out of the merchant's wallet. */
@@ -519,8 +537,12 @@ export class Deposits {
   }
 }
 
-/** The process's own variables; a worker thread may have others than the system knows of. */
-function environment(): Record<string, string> {
+/**
+ * The process's own variables; a worker thread may have others than the system knows of.
+ *
+ * @internal
+ */
+export function environment(): Record<string, string> {
   const ours: Record<string, string> = Object.create(null);
   for (const [name, value] of Object.entries(process.env)) {
     if (name.startsWith('KAZAWALLET_')) {

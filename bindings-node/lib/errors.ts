@@ -24,7 +24,18 @@ export type ErrorCode =
   | 'webhook'
   | 'webhook_payload'
   | 'signature_verification'
-  | 'order_mismatch';
+  | 'order_mismatch'
+  | LedgerErrorCode;
+
+/** What a `LedgerError` can be about. */
+export type LedgerErrorCode =
+  | 'ledger_unavailable'
+  | 'ledger_full'
+  | 'ledger_read_only'
+  | 'ledger_version'
+  | 'ledger_damaged'
+  | 'ledger_state'
+  | 'ledger_not_found';
 
 /**
  * What an error can be made with, besides its message: in your own tests, for example. A class
@@ -33,6 +44,8 @@ export type ErrorCode =
 export interface ErrorAttributes {
   /** What it came from. */
   cause?: unknown;
+  /** What a `LedgerError` is about. */
+  code?: LedgerErrorCode | undefined;
   /** Whether money may have moved. */
   outcome?: Outcome | undefined;
   /** The HTTP status. */
@@ -364,6 +377,33 @@ export class OrderMismatchError extends WebhookError {
   }
 }
 
+/**
+ * The ledger could not do what was asked of it. `code` says why:
+ *
+ * - `ledger_unavailable`: its database cannot be reached, was lost, or was locked for too long
+ * - `ledger_full`: its disk is full
+ * - `ledger_read_only`: its database, or the folder that it is in, cannot be written
+ * - `ledger_version`: its database was made by a newer version of this package
+ * - `ledger_damaged`: its database is damaged, or is none
+ * - `ledger_state`: what was asked does not fit what is recorded
+ * - `ledger_not_found`: there is no such order, payment or payout
+ *
+ * Its outcome is `unknown` where a payout was sent and its answer could not be recorded, `rejected`
+ * for a payout that a person saw was not paid, and `not_sent` otherwise.
+ */
+export class LedgerError extends KazawalletError {
+  static {
+    LedgerError.prototype.name = 'LedgerError';
+  }
+
+  override readonly code: LedgerErrorCode;
+
+  constructor(message?: string, attributes: ErrorAttributes = {}) {
+    super(message, { outcome: 'not_sent', ...attributes });
+    this.code = attributes.code ?? 'ledger_unavailable';
+  }
+}
+
 const BY_CODE: Readonly<Record<string, typeof KazawalletError | undefined>> = {
   configuration: ConfigurationError,
   validation: ValidationError,
@@ -381,6 +421,13 @@ const BY_CODE: Readonly<Record<string, typeof KazawalletError | undefined>> = {
   webhook_payload: WebhookPayloadError,
   signature_verification: SignatureVerificationError,
   order_mismatch: OrderMismatchError,
+  ledger_unavailable: LedgerError,
+  ledger_full: LedgerError,
+  ledger_read_only: LedgerError,
+  ledger_version: LedgerError,
+  ledger_damaged: LedgerError,
+  ledger_state: LedgerError,
+  ledger_not_found: LedgerError,
 };
 
 /**
@@ -405,6 +452,8 @@ export function halfACharacter(
 export function fromCore(error: CoreError, aborted?: { reason: unknown }): KazawalletError {
   const details = own(error, 'details');
   const attributes: ErrorAttributes = {
+    // Only a `LedgerError` takes it: of the others each has its own.
+    code: error.code as LedgerErrorCode,
     status: own(error, 'status'),
     key: own(error, 'key'),
     details: details === undefined ? undefined : jsonText.readLeniently(details),

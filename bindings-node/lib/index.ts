@@ -29,6 +29,8 @@ export {
   type ErrorAttributes,
   type ErrorCode,
   KazawalletError,
+  LedgerError,
+  type LedgerErrorCode,
   NotFoundError,
   OrderMismatchError,
   OutcomeUnknownError,
@@ -41,6 +43,32 @@ export {
   WebhookError,
   WebhookPayloadError,
 } from './errors.js';
+export {
+  type Conflict,
+  type CreateOrderLinkOptions,
+  type Decision,
+  Ledger,
+  type LedgerOptions,
+  type ListOptions,
+  type OrderLink,
+  type OrderRecord,
+  type OrderState,
+  type Payment,
+  type PaymentHandler,
+  type Payout,
+  type PayoutState,
+  type PersonDecision,
+  type PersonOptions,
+  type Processing,
+  type ProcessOptions,
+  type Receipt,
+  type Resolution,
+  type Settlement,
+  type SettleOptions,
+  type Summary,
+  type WithdrawOptions,
+} from './ledger.js';
+export type { LedgerWorker } from './ledger-calls.js';
 export type { Outcome } from './outcome.js';
 export {
   type CustomMethod,

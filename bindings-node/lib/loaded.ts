@@ -1,9 +1,28 @@
-// All that is ever loaded: the build makes one file of it, since many files take longer to load.
+// What is loaded first, whichever way the package is. The files that are loaded later take from here
+// what they share with it.
 
-// First: where it cannot be loaded, its own error is the one to be seen.
-import './native.js';
+// Before anything else: where it cannot be loaded, its own error is the one to be seen.
 
+/** @internal */
+export { native, own } from './native.js';
+
+// What the declarations name.
+
+export { Client } from './client.js';
+export { ValidationError } from './errors.js';
+export { Webhook } from './webhook.js';
+
+// What they do not.
+
+/** @internal */
+export * from './arguments.js';
+/** @internal */
 export { ended, succeeded } from './calls.js';
+/** @internal */
+export { environment, nativeConnection } from './client.js';
+/** @internal */
 export * as main from './index.js';
-export { native } from './native.js';
-export * as testing from './testing.js';
+/** @internal */
+export { nativePaymentMethod } from './payment-method.js';
+/** @internal */
+export { nativeWebhook, paymentEvent, rawBytes, wellFormedText } from './webhook.js';

@@ -29,6 +29,72 @@ export declare class Connection {
   close(): void
 }
 
+/** A ledger that is open. */
+export declare class Ledger {
+  /** What verifies its deliveries, where anything does. */
+  webhook(): Webhook | null
+  /** An order's link. */
+  createPaymentLink(calls: Calls, id: number, timeout: number | undefined | null, reference: string | undefined | null, amount: string, currency: string, redirectUrl?: string | undefined | null): CoreError | null
+  /** An order. */
+  order(calls: Calls, id: number, reference: string): CoreError | null
+  /** Receives a delivery. */
+  receive(calls: Calls, id: number, body: Uint8Array): CoreError | null
+  /** A payment. */
+  payment(calls: Calls, id: number, orderId: string): CoreError | null
+  /** A person decides a payment. */
+  settle(calls: Calls, id: number, orderId: string, decision: string, reference: string | undefined | null, by: string, note?: string | undefined | null): CoreError | null
+  /** Verifies the quarantine again. */
+  reverify(calls: Calls, id: number): CoreError | null
+  /** Payments for a handler, one by one. */
+  process(maxTries?: number | undefined | null, firstPause?: number | undefined | null, pollInterval?: number | undefined | null, lease?: number | undefined | null): LedgerWorker
+  /** The payments that are due. */
+  pending(calls: Calls, id: number, limit: number): CoreError | null
+  /** A payment has been dealt with. */
+  markProcessed(calls: Calls, id: number, orderId: string): CoreError | null
+  /** Hands a parked payment out again. */
+  retry(calls: Calls, id: number, orderId: string, by: string, note?: string | undefined | null): CoreError | null
+  /** Pays out. */
+  withdraw(calls: Calls, id: number, timeout: number | undefined | null, reference: string, amount: string, currency: string, paymentMethod: PaymentMethod, note?: string | undefined | null): CoreError | null
+  /** A payout. */
+  payout(calls: Calls, id: number, reference: string): CoreError | null
+  /** A person says what became of a payout. */
+  resolve(calls: Calls, id: number, reference: string, decision: string, by: string, note?: string | undefined | null): CoreError | null
+  /** The orders with a link and no webhook. */
+  overdue(calls: Calls, id: number, olderThan: number, limit: number): CoreError | null
+  /** The payments that wait for a person. */
+  unsettled(calls: Calls, id: number, limit: number): CoreError | null
+  /** The payments whose handler failed too often. */
+  parked(calls: Calls, id: number, limit: number): CoreError | null
+  /** The payouts whose outcome is unknown. */
+  unresolved(calls: Calls, id: number, limit: number): CoreError | null
+  /** The deliveries that contradict. */
+  conflicts(calls: Calls, id: number, limit: number): CoreError | null
+  /** What people decided. */
+  decisions(calls: Calls, id: number, limit: number): CoreError | null
+  /** How many there are of everything. */
+  summary(calls: Calls, id: number): CoreError | null
+  /** Erases people's data. `before` is in milliseconds since 1970. */
+  forget(calls: Calls, id: number, before: number): CoreError | null
+  /** Closes it. */
+  close(calls: Calls, id: number): CoreError | null
+}
+
+/** What hands payments to a handler, one after the other. */
+export declare class LedgerWorker {
+  /**
+   * Waits for a payment, and holds it; there is none once the worker is stopped or the ledger
+   * closed.
+   */
+  next(calls: Calls, id: number): CoreError | null
+  /**
+   * The handler has dealt with what is held, or failed with this. Where that cannot be recorded,
+   * the payment comes again.
+   */
+  handled(calls: Calls, id: number, problem?: string | undefined | null): CoreError | null
+  /** Takes no further payment. */
+  stop(): void
+}
+
 /** How a payout reaches its recipient. */
 export declare class PaymentMethod {
   /** Haram, up to a limit. */
@@ -133,6 +199,24 @@ export interface CallRecord {
   outcome: string
 }
 
+/** A later delivery that contradicts the first one. */
+export interface Conflict {
+  /** The payment's identity. */
+  orderId: string
+  /** The field in which it differs. */
+  problem: string
+  /** The ref that it says. */
+  ref?: string
+  /** The amount that it says. */
+  amount: string
+  /** The currency that it says. */
+  currency?: string
+  /** The status that it says. */
+  status: string
+  /** When it came. */
+  receivedAt: number
+}
+
 /** Makes a client. `environment` holds the variables that count. */
 export declare function connect(options: ConnectionOptions, environment: Record<string, string>): Connection | CoreError
 
@@ -190,6 +274,14 @@ export interface CoreError {
   cause?: SystemError
 }
 
+/** How many there are in a state. */
+export interface Count {
+  /** The state. */
+  of: string
+  /** How many. */
+  number: number
+}
+
 /** One webhook delivery. */
 export interface Delivery {
   /** The link's id. */
@@ -222,12 +314,50 @@ export interface Ended {
   deliveries?: Array<Delivery>
   /** Why the simulator refused. */
   simulatorError?: string
-  /** The simulator's program has ended. */
+  /** What the ledger tells. */
+  ledger?: LedgerAnswer
+  /** A program has ended. */
   exitStatus?: number
 }
 
 /** The fields that the core does not know: names, and values as JSON text. */
 export declare function extraFields(webhook: Webhook, body: string): [name: string, json: string][]
+
+/** What a call of the ledger came to: one of these. */
+export interface LedgerAnswer {
+  /** A ledger that was opened. */
+  opened?: Ledger
+  /** An order's link. */
+  link?: OrderLink
+  /** Orders; none or one where one was asked for. */
+  orders?: Array<OrderRecord>
+  /** What was done with deliveries. */
+  receipts?: Array<Receipt>
+  /** Payments; none or one where one was asked for. */
+  payments?: Array<Payment>
+  /** Deliveries that contradict. */
+  conflicts?: Array<Conflict>
+  /** Payouts; none or one where one was asked for. */
+  payouts?: Array<Payout>
+  /** What people decided. */
+  decisions?: Array<PersonDecision>
+  /** How many there are of everything. */
+  summary?: Summary
+  /** How many it was done to. */
+  count?: number
+}
+
+/** How a ledger is opened. */
+export interface LedgerOptions {
+  /** The database. */
+  url?: string
+  /** The spool's folder. */
+  spool?: string
+  /** Whether there is to be none. */
+  noSpool: boolean
+  /** Milliseconds. */
+  clockMargin?: number
+}
 
 /**
  * What the order does not have of the event; `null` where it fits. Only what verifies is an event,
@@ -237,6 +367,131 @@ export declare function matchOrder(webhook: Webhook, body: string, amount: strin
 
 /** A webhook for a key and a secret. */
 export declare function newWebhook(apiKey: string, apiSecret: string): Webhook | CoreError
+
+/** Opens a ledger. `environment` holds the variables that count. */
+export declare function openLedger(calls: Calls, id: number, options: LedgerOptions, client: Connection | undefined | null, webhook: Webhook | undefined | null, environment: Record<string, string>): CoreError | null
+
+/** The link of an order. */
+export interface OrderLink {
+  /** Where to send the customer. */
+  url: string
+  /** The link's id. */
+  id?: string
+  /** The order's ref. */
+  ref: string
+  /** The order's state. */
+  state: string
+}
+
+/** An order. */
+export interface OrderRecord {
+  /** The merchant's reference. */
+  ref: string
+  /** What it costs. */
+  amount: string
+  /** The currency's code. */
+  currency: string
+  /** How far it has come. */
+  state: string
+  /** Its link's address. */
+  url?: string
+  /** Its link's id. */
+  linkId?: string
+  /** The order id of the payment that settled it. */
+  paidBy?: string
+  /** When it was first asked for. */
+  createdAt: number
+  /** When its link was made. */
+  linkAt?: number
+  /** When it was paid. */
+  paidAt?: number
+}
+
+/** A payment. */
+export interface Payment {
+  /** The payment's identity. */
+  orderId: string
+  /** The ref of its order, or the one that the delivery says. */
+  ref?: string
+  /** The amount. */
+  amount: string
+  /** The currency. */
+  currency?: string
+  /** The status that the delivery says. */
+  status: string
+  /** What was made of it. */
+  decision: string
+  /** Whether it paid its order. */
+  isPaid: boolean
+  /** The field that does not fit. */
+  problem?: string
+  /** When the delivery came. */
+  receivedAt: number
+  /** Where it stands on its way to the handler. */
+  processing?: string
+  /** How often it was handed to a handler. */
+  tries: number
+  /** How the handler failed the last time. */
+  lastError?: string
+  /** The delivery's body. */
+  body?: string
+}
+
+/** A payout. */
+export interface Payout {
+  /** The merchant's reference. */
+  reference: string
+  /** How far it has come. */
+  state: string
+  /** The amount. */
+  amount: string
+  /** The currency's code. */
+  currency: string
+  /** The id of the payment method. */
+  paymentMethod: string
+  /** The provider's status. */
+  status?: string
+  /** The provider's message. */
+  message?: string
+  /** The recipient's data and the note, as JSON text. */
+  details?: string
+  /** When it was first asked for. */
+  createdAt: number
+  /** Until when it may have left. */
+  deadline?: number
+  /** When its state became what it is. */
+  changedAt: number
+}
+
+/** What a person decided. */
+export interface PersonDecision {
+  /** When. */
+  at: number
+  /** Who. */
+  by: string
+  /** What kind of decision it was. */
+  action: string
+  /** The payout's reference, or the payment's order id. */
+  subject: string
+  /** What. */
+  decision: string
+  /** The ref of the order that a payment was said to pay. */
+  ref?: string
+  /** Their note. */
+  note?: string
+}
+
+/** What was done with a delivery. */
+export interface Receipt {
+  /** The event, packed. */
+  event: string
+  /** What was made of it. */
+  decision: string
+  /** Whether it was received before. */
+  duplicate: boolean
+  /** The field that does not fit. */
+  problem?: string
+}
 
 /** An API request that the simulator received. */
 export interface RecordedRequest {
@@ -253,6 +508,9 @@ export interface RecordedRequest {
   /** The fault that was played. */
   fault?: string
 }
+
+/** Runs the ledger's program to its end. */
+export declare function runLedgerProgram(calls: Calls, id: number, arguments: Array<string>): CoreError | null
 
 /** The signature of an amount and an order id. */
 export declare function sign(webhook: Webhook, amount: string, orderId: string): string | CoreError
@@ -275,6 +533,24 @@ export interface SimulatorSettings {
 
 /** Starts a simulator; text says why there is none. */
 export declare function startSimulator(settings: SimulatorSettings): RunningSimulator | string
+
+/** How many there are of everything. */
+export interface Summary {
+  /** Orders by their state. */
+  orders: Array<Count>
+  /** Payments by their decision. */
+  payments: Array<Count>
+  /** Payments for the handler, by how far they are. */
+  processing: Array<Count>
+  /** Payouts by their state. */
+  payouts: Array<Count>
+  /** Deliveries that contradict. */
+  conflicts: number
+  /** Deliveries in quarantine. */
+  quarantined: number
+  /** Deliveries in the spool. */
+  spooled: number
+}
 
 /** What the system said. */
 export interface SystemError {

@@ -6,21 +6,26 @@
  * @packageDocumentation
  */
 
+import type { AmountLike } from './arguments.js';
+import type { CallStart } from './calls.js';
+import type { ClientOptions } from './client.js';
 import {
-  type AmountLike,
   amountText,
+  Client,
+  ended,
   isAbsent,
   isObject,
+  native,
   optionalText,
   options,
+  own,
+  succeeded,
   text,
+  Webhook,
   wrongType,
-} from './arguments.js';
-import { type CallStart, ended, succeeded } from './calls.js';
-import { Client, type ClientOptions } from './client.js';
-import { native, own } from './native.js';
+} from './loaded.js';
 import type { CoreError, Delivery as NativeDelivery, RunningSimulator } from './native-module.js';
-import { type Status, Webhook } from './webhook.js';
+import type { Status } from './webhook.js';
 
 /** The simulator cannot be used so: a setting, a fault or a link that it does not know. */
 export class SimulatorError extends Error {

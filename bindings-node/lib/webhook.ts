@@ -8,6 +8,7 @@ import {
   optionText,
   text,
   typeName,
+  wrongType,
 } from './arguments.js';
 import { fromCore, WebhookPayloadError } from './errors.js';
 import * as jsonText from './json-text.js';
@@ -58,11 +59,14 @@ const FIELD_COUNT = 5;
 const FIELDS_START = 1 + 3 * FIELD_COUNT;
 const NO_FIELD = 0x1f_ffff;
 
-/** What the native part says of a genuine delivery, and who found it so. */
-let paymentEvent: (packed: string, webhook: NativeWebhook) => PaymentEvent;
+/** @internal What the native part says of a genuine delivery, and who found it so. */
+export let paymentEvent: (packed: string, webhook: NativeWebhook) => PaymentEvent;
+
+/** @internal The native part of a webhook. */
+export let nativeWebhook: (name: string, value: unknown) => NativeWebhook;
 
 /**
- * What a genuine delivery says. Only `Webhook.verify` makes one.
+ * What a genuine delivery says. Only `Webhook.verify` and `Ledger.receive` make one.
  *
  * The signature covers `orderId` and `amount` alone (documented). **`status`, `currency`, `ref`
  * and `extra` are not signed**: whoever holds one genuine delivery can change them. So hold every
@@ -81,7 +85,9 @@ export class PaymentEvent {
 
   private constructor(key: typeof VERIFIED, packed: string, webhook: NativeWebhook) {
     if (key !== VERIFIED) {
-      throw new TypeError('a PaymentEvent comes from Webhook.verify, and from nowhere else');
+      throw new TypeError(
+        'a PaymentEvent comes from Webhook.verify and Ledger.receive, and from nowhere else',
+      );
     }
     this.#packed = packed;
     this.#webhook = webhook;
@@ -203,6 +209,15 @@ export class PaymentEvent {
  * event.matchOrder({ amount: '10.50', currency: 'USD', ref: 'order-42' }).isFulfilled; // true
  */
 export class Webhook {
+  static {
+    nativeWebhook = (name, value) => {
+      if (typeof value === 'object' && value !== null && #native in value) {
+        return value.#native;
+      }
+      throw wrongType(name, 'a Webhook', value);
+    };
+  }
+
   #native: NativeWebhook;
 
   /**
@@ -290,14 +305,16 @@ function webhookOrThrow(made: NativeWebhook | CoreError): NativeWebhook {
   return made as NativeWebhook;
 }
 
-function wellFormedText(body: string): string {
+/** @internal */
+export function wellFormedText(body: string): string {
   if (!body.isWellFormed()) {
     throw new WebhookPayloadError('the body is not UTF-8: it holds half a character');
   }
   return body;
 }
 
-function rawBytes(body: unknown): Uint8Array {
+/** @internal */
+export function rawBytes(body: unknown): Uint8Array {
   if (types.isUint8Array(body)) {
     return body;
   }

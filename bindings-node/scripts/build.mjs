@@ -1,13 +1,14 @@
 // Builds the package and packs it, from a fresh clone too: needs Rust, Node.js and npm.
 //
-//     node bindings-node/scripts/build.mjs [--check]
+//     node bindings-node/scripts/build.mjs [--check | --native FILE]
 //
 // It leaves the compiled package in bindings-node/dist, and in target/npm two tarballs: the package
 // itself, and this platform's native part. `lib/native-module.d.ts`, which says what the native part
-// offers, is written anew; with --check it must be up to date already.
+// offers, is written anew; with --check it must be up to date already. With --native nothing of Rust is
+// built: this native file is taken, one of a debug build perhaps.
 
 import { existsSync, readFileSync, symlinkSync } from 'node:fs';
-import { cp, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -31,22 +32,21 @@ const LICENCES = ['LICENSE-APACHE', 'LICENSE-MIT'];
 const STAGING = path.join(PACKAGE, 'npm');
 const MAIN = path.join(STAGING, 'main');
 
-/** What tsc makes of lib/. */
-const COMPILED = path.join(STAGING, 'compiled');
-/** The one file that is loaded, and what each name by which the package is loaded takes from it. */
+/** The declarations that tsc makes of lib/. */
+const DECLARED = path.join(STAGING, 'declared');
+/** The file that is loaded first, and holds what the others share. */
 const LOADED = 'loaded.js';
-const ENTRIES = { index: 'main', testing: 'testing' };
-/** What is loaded by itself. */
-const ALONE = ['browser.js', 'cli.js'];
+/** Each is a bundle; what is not needed at once is in one that is loaded when it is asked for. */
+const FILES = [LOADED, 'ledger-calls.js', 'testing.js', 'browser.js', 'cli.js'];
 
-/** @param {{ check: boolean }} options */
-export async function build({ check }) {
+/** @param {{ check: boolean, native?: string | undefined }} options */
+export async function build({ check, native: builtBefore }) {
   await installTools();
   for (const folder of [STAGING, TARBALLS]) {
     await rm(folder, { recursive: true, force: true });
     await mkdir(folder, { recursive: true });
   }
-  const native = await buildNative({ check });
+  const native = await stageNative(builtBefore ?? (await buildNative({ check })));
   await compile();
   linkForDevelopment(native);
   await writeModules();
@@ -58,7 +58,7 @@ export async function build({ check }) {
 }
 
 /**
- * Builds the native part and stages its package; returns the folder.
+ * Builds the native part; returns its file.
  *
  * @param {{ check: boolean }} options
  */
@@ -76,12 +76,21 @@ async function buildNative({ check }) {
     throw new Failed(`napi build left no native file in ${built}`);
   }
   await keepDeclarations(path.join(built, 'native-module.d.ts'), check);
+  return path.join(built, file);
+}
 
+/**
+ * Stages the package of a native file; returns the folder.
+ *
+ * @param {string} native
+ */
+async function stageNative(native) {
   // One folder for each platform there is. The file is named after this one's.
   await runTool('napi', ['create-npm-dirs', '--npm-dir', path.join('npm', 'platforms')]);
+  const file = path.basename(native);
   const platform = file.split('.').at(-2) ?? '';
   const folder = path.join(STAGING, 'platforms', platform);
-  await rename(path.join(built, file), path.join(folder, file));
+  await cp(native, path.join(folder, file));
   const about = await readManifest(folder);
   await writeManifest(folder, {
     ...about,
@@ -120,23 +129,24 @@ async function compile() {
   step('compiling the TypeScript face');
   await rm(DIST, { recursive: true, force: true });
   await mkdir(DIST);
-  await runTool('tsc', ['--project', 'tsconfig.json']);
+  await runTool('tsc', ['--project', 'tsconfig.json', '--emitDeclarationOnly']);
+  for (const name of await readdir(DECLARED)) {
+    await cp(path.join(DECLARED, name), path.join(DIST, name));
+  }
   // Only now is it sure to be installed.
   const esbuild = await import('esbuild');
-  await esbuild.build({
-    entryPoints: [path.join(COMPILED, LOADED)],
-    outfile: path.join(DIST, LOADED),
-    bundle: true,
-    platform: 'node',
-    format: 'cjs',
-    target: 'node20',
-    keepNames: true,
-    external: ['kazawallet-*'],
-  });
-  for (const name of await readdir(COMPILED)) {
-    if (name.endsWith('.d.ts') || ALONE.includes(name)) {
-      await cp(path.join(COMPILED, name), path.join(DIST, name));
-    }
+  for (const file of FILES) {
+    await esbuild.build({
+      entryPoints: [file.replace(/js$/, 'ts')],
+      absWorkingDir: path.join(PACKAGE, 'lib'),
+      outfile: path.join(DIST, file),
+      bundle: true,
+      platform: 'node',
+      format: 'cjs',
+      target: 'node20',
+      keepNames: true,
+      external: ['kazawallet-*', '../package.json', ...FILES.map((other) => `./${other}`)],
+    });
   }
 }
 
@@ -154,17 +164,21 @@ function linkForDevelopment(native) {
 }
 
 /**
- * Writes what is loaded by name: by `require`, and by `import`. They only name what the one file
+ * Writes what is loaded by name: by `require`, and by `import`. They only name what another file
  * holds, so that all ways of loading the package share its classes.
  */
 async function writeModules() {
-  const loaded = createRequire(import.meta.url)(path.join(DIST, LOADED));
-  for (const [entry, from] of Object.entries(ENTRIES)) {
-    const names = Object.keys(loaded[from]).sort();
+  const require = createRequire(import.meta.url);
+  const { main } = require(path.join(DIST, LOADED));
+  const reexports = Object.keys(main).map((name) => `exports.${name} = main.${name};\n`);
+  await writeFile(
+    path.join(DIST, 'index.js'),
+    `'use strict';\nconst { main } = require('./${LOADED}');\n${reexports.sort().join('')}`,
+  );
+  for (const entry of ['index', 'testing']) {
+    const held = require(path.join(DIST, `${entry}.js`));
+    const names = Object.keys(held).sort();
     const written = {
-      js: `'use strict';\nconst { ${from} } = require('./${LOADED}');\n${names
-        .map((name) => `exports.${name} = ${from}.${name};\n`)
-        .join('')}`,
       mjs: `export {\n${names.map((name) => `  ${name},\n`).join('')}} from './${entry}.js';\n`,
       'd.mts': `export * from './${entry}.js';\n`,
     };
@@ -173,7 +187,7 @@ async function writeModules() {
     }
     // What `import` can name is found by reading the file, not by running it.
     const found = await import(pathToFileURL(path.join(DIST, `${entry}.mjs`)).href);
-    if (names.length === 0 || names.some((name) => found[name] !== loaded[from][name])) {
+    if (names.length === 0 || names.some((name) => found[name] !== held[name])) {
       throw new Failed(`import does not find what dist/${entry}.js exports`);
     }
   }
@@ -226,6 +240,8 @@ async function writeManifest(folder, manifest) {
 }
 
 if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
-  const { values } = parseArgs({ options: { check: { type: 'boolean', default: false } } });
+  const { values } = parseArgs({
+    options: { check: { type: 'boolean', default: false }, native: { type: 'string' } },
+  });
   await main(() => build(values));
 }

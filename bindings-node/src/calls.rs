@@ -4,7 +4,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::future::{Future, IntoFuture};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::{mem, thread};
 
 use kazawallet::{CallWatch, Outcome};
@@ -15,6 +15,8 @@ use tokio::task::AbortHandle;
 
 use crate::answers::{Answer, CallRecord};
 use crate::errors::CoreError;
+use crate::ledger::Held;
+use crate::ledger_answers::LedgerAnswer;
 use crate::runtime;
 use crate::simulator::Delivery;
 
@@ -39,11 +41,13 @@ struct Queue {
 struct State {
     running: HashMap<u32, Running>,
     ended: Vec<Ended>,
+    /// What the thread's handlers have of a ledger.
+    held: Vec<Weak<Held>>,
 }
 
 struct Running {
     task: AbortHandle,
-    /// Of a call to the provider; the simulator's own have none.
+    /// Of a call to the provider; the simulator's and the ledger's own have none.
     watch: Option<CallWatch>,
     recorded: bool,
 }
@@ -64,7 +68,9 @@ pub struct Ended {
     pub deliveries: Option<Vec<Delivery>>,
     /// Why the simulator refused.
     pub simulator_error: Option<String>,
-    /// The simulator's program has ended.
+    /// What the ledger tells.
+    pub ledger: Option<LedgerAnswer>,
+    /// A program has ended.
     pub exit_status: Option<u32>,
 }
 
@@ -86,6 +92,8 @@ impl Calls {
             wake.build_threadsafe_function::<()>().callee_handled::<false>().weak::<true>().build()
         };
         let queue = Arc::new(Queue { state: Mutex::default(), wake: build()? });
+        // Deno drops nothing of what a thread had that was terminated.
+        env.add_env_cleanup_hook(queue.clone(), |queue| queue.end())?;
         Ok(Self { queue, env, alive: RefCell::new(build()?) })
     }
 
@@ -138,13 +146,23 @@ impl Calls {
         self.run(id, Some(watch), recorded, ended)
     }
 
-    /// Starts something of the simulator's.
+    /// Starts something of the simulator's or the ledger's.
     pub(crate) fn start_other(
         &self,
         id: u32,
         other: impl Future<Output = Ended> + Send + 'static,
     ) -> Result<()> {
         self.run(id, None, false, other)
+    }
+
+    /// What a handler has is told when the thread ends.
+    pub(crate) fn tell_of_the_end(&self, held: &Arc<Held>) {
+        let held = Arc::downgrade(held);
+        let known = &mut self.queue.lock().held;
+        if !known.iter().any(|one| one.ptr_eq(&held)) {
+            known.retain(|one| one.strong_count() > 0);
+            known.push(held);
+        }
     }
 
     fn run(
@@ -180,12 +198,9 @@ impl Calls {
     }
 }
 
-/// The thread has ended, or is about to. The core knows what must go on.
 impl Drop for Calls {
     fn drop(&mut self) {
-        for running in self.queue.lock().running.values() {
-            running.task.abort();
-        }
+        self.queue.end();
     }
 }
 
@@ -205,6 +220,17 @@ impl Drop for Unanswered {
 }
 
 impl Queue {
+    /// The thread has ended, or is about to. The core knows what must go on.
+    fn end(&self) {
+        let mut state = self.lock();
+        for running in state.running.values() {
+            running.task.abort();
+        }
+        for held in state.held.drain(..).filter_map(|held| held.upgrade()) {
+            held.thread_ended();
+        }
+    }
+
     fn push(&self, mut ended: Ended) {
         let mut state = self.lock();
         let Some(running) = state.running.remove(&ended.id) else { return };

@@ -222,7 +222,7 @@ impl Connection {
         Ok(())
     }
 
-    fn client(&self) -> Result<Client> {
+    pub(crate) fn client(&self) -> Result<Client> {
         self.client.borrow().clone().ok_or_else(|| Error::from_reason("the client is closed"))
     }
 }
@@ -249,6 +249,6 @@ where
 }
 
 /// More than there can be is as good as for ever.
-fn milliseconds(number: f64) -> Duration {
+pub(crate) fn milliseconds(number: f64) -> Duration {
     Duration::try_from_secs_f64(number / 1000.0).unwrap_or(Duration::MAX)
 }

@@ -112,7 +112,7 @@ fn named(message: &str) -> String {
     message.split('`').enumerate().map(name).collect::<Vec<_>>().join("`")
 }
 
-fn camel_case(name: &str) -> String {
+pub(crate) fn camel_case(name: &str) -> String {
     let mut words = name.split('_');
     let first = words.next().unwrap_or_default().to_owned();
     words.fold(first, |mut name, word| {

@@ -11,6 +11,8 @@ mod answers;
 mod calls;
 mod connection;
 mod errors;
+mod ledger;
+mod ledger_answers;
 mod payment_method;
 mod runtime;
 mod simulator;

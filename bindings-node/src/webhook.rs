@@ -15,7 +15,7 @@ const LENGTH_CHARACTERS: usize = 3;
 const NO_FIELD: usize = (1 << (7 * LENGTH_CHARACTERS)) - 1;
 
 /// A webhook of the core. As an external it is found quicker than a class's instance.
-type Webhook = External<kazawallet::Webhook>;
+pub(crate) type Webhook = External<kazawallet::Webhook>;
 
 /// A webhook for a key and a secret.
 #[napi(catch_unwind)]
@@ -124,7 +124,7 @@ pub fn sign(webhook: &Webhook, amount: String, order_id: String) -> Either<Strin
 }
 
 /// `1` or `0` for fulfilled, the length of each field, the fields, the body.
-fn packed(event: &PaymentEvent) -> String {
+pub(crate) fn packed(event: &PaymentEvent) -> String {
     let fields = [
         Some(event.order_id()),
         Some(event.amount().as_str()),

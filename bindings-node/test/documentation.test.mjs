@@ -3,6 +3,9 @@
 // simulator that its environment names, and does what it says.
 
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 
 import { kazawallet, testing } from './package.mjs';
 import { checkClean, withProgram } from './programs.mjs';
@@ -33,6 +36,7 @@ test('each README shows the first call, and the package shows it in all its form
     'bindings-node/README.md module',
     'bindings-node/README.md commonjs',
     'bindings-node/README.md typescript',
+    'docs/ledger.md module',
   ];
   assert.deepEqual(wanted, [...new Set(kinds)]);
 });
@@ -63,6 +67,9 @@ test('what matters has an example', () => {
     'client.d.ts.Withdrawals.create',
     'client.d.ts.Wallets.list',
     'client.d.ts.Deposits.create',
+    'ledger.d.ts.Ledger',
+    'ledger.d.ts.Ledger.process',
+    'ledger.d.ts.Ledger.withdraw',
     'testing.d.ts.Simulator',
     'webhook.d.ts.Webhook',
   ]) {
@@ -76,11 +83,13 @@ for (const { name, kind, text } of RUN_TO_THEIR_END) {
     const { checked, results } = holdingItsResults(javascript, kind);
     const isTest = text.includes("from 'node:test'");
     const sim = await Simulator.start();
+    const folder = mkdtempSync(path.join(tmpdir(), 'kazawallet-shown-'));
     try {
+      const environment = { KAZAWALLET_LEDGER: `sqlite://${folder}/kazawallet.db` };
       /** @type {import('./programs.mjs').Settings} */
       const settings = isTest
-        ? { provider: sim, as: 'test' }
-        : { provider: sim, file: ranAs(kind) };
+        ? { provider: sim, environment, as: 'test' }
+        : { provider: sim, environment, file: ranAs(kind) };
       const ended = await withProgram(checked, settings, (program) => program.end());
       if (isTest) {
         assert.equal(ended.status, 0, ended.stdout + ended.stderr);
@@ -97,6 +106,7 @@ for (const { name, kind, text } of RUN_TO_THEIR_END) {
       }
     } finally {
       await sim.stop();
+      rmSync(folder, { recursive: true });
     }
   });
 }

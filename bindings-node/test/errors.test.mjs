@@ -45,6 +45,7 @@ const TREE = {
   WebhookPayloadError: ['WebhookError', 'webhook_payload'],
   SignatureVerificationError: ['WebhookError', 'signature_verification'],
   OrderMismatchError: ['WebhookError', 'order_mismatch'],
+  LedgerError: ['KazawalletError', 'ledger_unavailable', 'not_sent'],
 };
 
 const OF_AN_ANSWER = { status: 404, requestId: 'r-1', body: '{"error":"private"}' };
@@ -214,6 +215,9 @@ test('import and require share the classes', async () => {
   const client = sim.client();
   const payout = { amount: '1', currency: 'USD', paymentMethod: method };
   assert.ok((await client.withdrawals.create(payout)) instanceof byImport.Withdrawal);
+  // What is loaded later shares them, too.
+  const opened = byImport.Ledger.open('no URL of a ledger', { client });
+  assert.ok((await rejection(opened)) instanceof byRequire.ConfigurationError);
   await sim.stop();
 });
 

@@ -5,7 +5,12 @@ import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 
 /** What the tests themselves are told by the environment. */
-const OURS = ['KAZAWALLET_REPOSITORY', 'KAZAWALLET_SCRIPTED_SIMULATOR', 'KAZAWALLET_LOADED_BY'];
+const OURS = [
+  'KAZAWALLET_REPOSITORY',
+  'KAZAWALLET_SCRIPTED_SIMULATOR',
+  'KAZAWALLET_SERVE_POSTGRES',
+  'KAZAWALLET_LOADED_BY',
+];
 
 for (const name of Object.keys(process.env)) {
   if (name.startsWith('KAZAWALLET_') && !OURS.includes(name)) {

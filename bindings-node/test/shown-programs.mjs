@@ -8,7 +8,7 @@ import path from 'node:path';
 import { DECLARATIONS, typescript as ts } from './compilers.mjs';
 import { variable } from './shared-data.mjs';
 
-const READMES = ['README.md', 'bindings-node/README.md'];
+const READMES = ['README.md', 'bindings-node/README.md', 'docs/ledger.md'];
 
 export function readmeOfThePackage() {
   return readFileSync(

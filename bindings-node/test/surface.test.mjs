@@ -4,13 +4,15 @@
 // Public is what the two entry points export, at run time and as types, and what is found in it.
 
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after } from 'node:test';
 import { types as nativeTypes } from 'node:util';
 
 import { typescript } from './compilers.mjs';
+import { edited, delivery as signedDelivery } from './ledgers.mjs';
 import { kazawallet, testing } from './package.mjs';
 import { test } from './runtimes.mjs';
 import { camelCase, holdKeys, NotUnderstood, readJson, readText, words } from './shared-data.mjs';
@@ -30,9 +32,16 @@ const ts = typescript;
 // Before the first test: those that are defined after an `await` may be lost.
 const simulator = await testing.Simulator.start({ balances: { USD: '250.00' } });
 const client = simulator.client();
+const folder = mkdtempSync(path.join(tmpdir(), 'kazawallet-surface-'));
+const LEDGER_URL = `sqlite://${folder}/ledger.db`;
+const ledger = await kazawallet.Ledger.open(LEDGER_URL, { client });
+const worker = ledger.process(() => {});
+await worker.stop();
 after(async () => {
+  await ledger.close();
   client.close();
   await simulator.stop();
+  rmSync(folder, { recursive: true });
 });
 const link = await client.paymentLinks.create({
   amount: '10.50',
@@ -43,6 +52,13 @@ const [delivery] = await simulator.pay(link);
 const event = simulator.webhook().verify(delivery.body);
 const method = kazawallet.PaymentMethod.custom({ id: '118', fields: {} });
 const wallets = await client.wallets.list();
+const orderLink = await ledger.createPaymentLink({ ref: 'order-1', amount: '1', currency: 'USD' });
+const [paid] = await simulator.pay(orderLink.url);
+const receipt = await ledger.receive(paid.body);
+await ledger.receive(edited(paid.body, { status: 'timed_out' }));
+const stranger = signedDelivery(simulator, { orderId: 'pl_stranger', ref: 'order-2' });
+await ledger.receive(stranger);
+await ledger.settle('pl_stranger', 'dismissed', { by: 'sara' });
 
 /**
  * One of each type that has members.
@@ -73,6 +89,21 @@ const INSTANCES = {
   Response: link.raw,
   Webhook: simulator.webhook(),
   PaymentEvent: event,
+  Ledger: ledger,
+  LedgerWorker: worker,
+  OrderLink: orderLink,
+  OrderRecord: await ledger.order('order-1'),
+  Receipt: receipt,
+  Payment: await ledger.payment(paid.orderId),
+  Conflict: (await ledger.conflicts())[0],
+  Payout: await ledger.withdraw({
+    reference: 'payout-1',
+    amount: '1',
+    currency: 'USD',
+    paymentMethod: method,
+  }),
+  PersonDecision: (await ledger.decisions())[0],
+  Summary: await ledger.summary(),
   Simulator: simulator,
   Delivery: delivery,
   RecordedRequest: simulator.requests[0],
@@ -87,6 +118,18 @@ const INSTANCES = {
 const POSITIONAL = {
   'Client.request': ['method', 'path'],
   'Webhook.verify': ['body'],
+  'Ledger.open': ['url'],
+  'Ledger.order': ['ref'],
+  'Ledger.receive': ['body'],
+  'Ledger.payment': ['order_id'],
+  'Ledger.settle': ['order_id', 'decision'],
+  'Ledger.process': ['handler'],
+  'Ledger.mark_processed': ['order_id'],
+  'Ledger.retry': ['order_id'],
+  'Ledger.payout': ['reference'],
+  'Ledger.resolve': ['reference', 'decision'],
+  'Ledger.overdue': ['older_than'],
+  'Ledger.forget': ['before'],
   'Simulator.pay': ['link'],
   'Simulator.time_out': ['link'],
   'Simulator.balance': ['currency'],
@@ -100,11 +143,19 @@ const OPTIONS = 'options of ';
  */
 const TYPES_ALONE = words(
   'AmountLike CallMessage CallOptions ErrorAttributes ErrorCode HttpMethod Order Outcome Status ' +
-    'Wallet Delivery Fault LinkLike RecordedRequest',
+    'Wallet Delivery Fault LinkLike RecordedRequest ' +
+    'LedgerWorker OrderLink OrderRecord Receipt Payment Conflict Payout PersonDecision Summary ' +
+    'OrderState Decision Processing PayoutState Resolution Settlement ' +
+    'PaymentHandler LedgerErrorCode',
 );
 /** What a resource of the client, and the simulator, waits for; all else is there at once. */
 const AWAITED = words(
   'Client.request PaymentLinks.create Withdrawals.create Wallets.list Deposits.create ' +
+    'Ledger.create_payment_link Ledger.order Ledger.receive Ledger.payment Ledger.settle ' +
+    'Ledger.reverify Ledger.pending Ledger.mark_processed Ledger.retry Ledger.withdraw ' +
+    'Ledger.payout Ledger.resolve Ledger.overdue Ledger.unsettled Ledger.parked ' +
+    'Ledger.unresolved Ledger.conflicts Ledger.decisions Ledger.summary Ledger.forget ' +
+    'Ledger.close LedgerWorker.stop ' +
     'Simulator.start Simulator.pay Simulator.time_out Simulator.trigger Simulator.stop',
 );
 /**
@@ -115,10 +166,11 @@ const AWAITED = words(
 const SYMBOLS = {
   WalletList: [Symbol.iterator],
   PaymentEvent: [Symbol.for('nodejs.util.inspect.custom')],
+  Ledger: [Symbol.asyncDispose],
   Simulator: [Symbol.asyncDispose],
 };
 
-const TYPE_KEYS = 'only like reached_through iterable constructible arguments_of open note';
+const TYPE_KEYS = 'only rust like reached_through iterable constructible arguments_of open note';
 const MEMBER_KEYS = 'only async rust node type arguments returns value';
 const ARGUMENT_KEYS = 'only optional default rust environment';
 const KINDS = words('constructor method property value');
@@ -211,7 +263,7 @@ function readTypes(values) {
 
 /** @param {any} value */
 function readError(value) {
-  const optional = 'code outcome properties rust python_bases';
+  const optional = 'code codes outcome properties rust python_bases';
   const error = holdKeys('an error', value, 'name parent', optional);
   return { outcome: [], properties: [], ...error };
 }
@@ -219,9 +271,9 @@ function readError(value) {
 const LIST = holdKeys(
   'surface.json',
   readJson(readText('surface.json')),
-  'description types errors testing',
+  'description types errors ledger testing',
 );
-const TYPES = readTypes(LIST.types);
+const TYPES = readTypes([...LIST.types, ...LIST.ledger]);
 const TESTING = readTypes(LIST.testing);
 const ALL_TYPES = new Map([...TYPES, ...TESTING]);
 /** @type {Map<string, any>} */
@@ -275,7 +327,7 @@ const isTheClassItself = (member) => member.kind === 'constructor' && member.nam
 const CLASSES = [...ALL_TYPES.values()].filter((listed) => !isTypeAlone(listed));
 
 test('the list holds together', () => {
-  for (const section of ['types', 'errors', 'testing']) {
+  for (const section of ['types', 'errors', 'ledger', 'testing']) {
     const names = LIST[section].map((/** @type {any} */ entry) => entry.name);
     assert.equal(new Set(names).size, names.length, `${section}: something is listed twice`);
   }
@@ -401,6 +453,7 @@ const IS_A = {
   flag: (value) => typeof value === 'boolean',
   object: (value) => Object.getPrototypeOf(value) === Object.prototype,
   list: (value) => Array.isArray(value),
+  time: (value) => value instanceof Date && !Number.isNaN(value.getTime()),
   'list of Wallet': (value) => Array.isArray(value) && value.length > 0,
   'list of text pairs': (value) => Array.isArray(value) && value.every((pair) => pair.length === 2),
   Status: (value) => typeof value === 'string',
@@ -417,8 +470,12 @@ function isA(type, value) {
   }
   const check = IS_A[certain];
   if (check === undefined) {
-    assert.ok(ALL_TYPES.has(certain), `what is ${type}?`);
-    return value.constructor.name === certain;
+    const listed = ALL_TYPES.get(certain);
+    assert.ok(listed, `what is ${type}?`);
+    const values = listed.members.filter(({ kind }) => kind === 'value');
+    return values.length > 0
+      ? values.some((one) => one.value === value)
+      : value.constructor.name === certain;
   }
   return check(value);
 }
@@ -499,6 +556,20 @@ const TAKE_OPTIONS = {
   'Webhook.with_previous': (options) => simulator.webhook().withPrevious(options),
   'Webhook.sign': (options) => simulator.webhook().sign(options),
   'PaymentEvent.match_order': (options) => event.matchOrder(options),
+  'Ledger.open': (options) => kazawallet.Ledger.open(LEDGER_URL, options),
+  'Ledger.create_payment_link': (options) => ledger.createPaymentLink(options),
+  'Ledger.settle': (options) => ledger.settle('pl_1', 'paid', options),
+  'Ledger.process': (options) => ledger.process(() => {}, options),
+  'Ledger.pending': (options) => ledger.pending(options),
+  'Ledger.retry': (options) => ledger.retry('pl_1', options),
+  'Ledger.withdraw': (options) => ledger.withdraw(options),
+  'Ledger.resolve': (options) => ledger.resolve('payout-1', 'paid', options),
+  'Ledger.overdue': (options) => ledger.overdue(0, options),
+  'Ledger.unsettled': (options) => ledger.unsettled(options),
+  'Ledger.parked': (options) => ledger.parked(options),
+  'Ledger.unresolved': (options) => ledger.unresolved(options),
+  'Ledger.conflicts': (options) => ledger.conflicts(options),
+  'Ledger.decisions': (options) => ledger.decisions(options),
   'Simulator.start': (options) => testing.Simulator.start(options),
   'Simulator.trigger': (options) => simulator.trigger(options),
   'Simulator.fault': (options) => simulator.fault('html_answer', options),
@@ -567,6 +638,9 @@ for (const error of ERRORS.values()) {
     if (error.code !== undefined) {
       assert.equal(made.code, error.code);
     }
+    for (const code of Object.values(error.codes ?? {})) {
+      assert.equal(new kind('x', { code }).code, code);
+    }
     if (error.outcome.length > 0) {
       assert.ok(error.outcome.includes(made.outcome), made.outcome);
     } else {
@@ -606,17 +680,22 @@ for (const error of ERRORS.values()) {
 }
 
 test('the codes are all different, and the roots have none of them', () => {
-  const codes = [...ERRORS.values()].map(({ code }) => code).filter((code) => code !== undefined);
+  const codes = [...ERRORS.values()]
+    .flatMap(({ code, codes }) => code ?? Object.values(codes ?? {}))
+    .filter((code) => code !== undefined);
   assert.equal(new Set(codes).size, codes.length);
-  for (const { name, code } of ERRORS.values()) {
-    if (code === undefined) {
+  for (const { name, code, codes: several } of ERRORS.values()) {
+    if (code === undefined && several === undefined) {
       assert.ok(!codes.includes(new PACKAGE[name]('x').code), name);
     }
   }
 });
 
 /** Every code that an error of the package can have. */
-const allCodes = () => [...ERRORS.keys()].map((name) => new PACKAGE[name]('x').code);
+const allCodes = () =>
+  [...ERRORS.values()].flatMap(({ name, codes }) =>
+    codes === undefined ? new PACKAGE[name]('x').code : Object.values(codes),
+  );
 
 test('every fault that is listed is one', () => {
   for (const { value } of ALL_TYPES.get('Fault')?.members ?? []) {
@@ -743,10 +822,11 @@ for (const listed of ALL_TYPES.values()) {
       assert.equal(checker.typeToString(type, undefined, ts.TypeFormatFlags.InTypeAlias), spelling);
       return;
     }
-    if (listed.name === 'ErrorCode') {
+    if (listed.name === 'ErrorCode' || listed.name === 'LedgerErrorCode') {
       assert.ok(type.isUnion());
       const seen = type.types.map((one) => (one.isStringLiteral() ? one.value : ''));
-      assert.deepEqual(sorted(seen), sorted(allCodes()));
+      const codes = listed.name === 'ErrorCode' ? allCodes() : ERRORS.get('LedgerError').codes;
+      assert.deepEqual(sorted(seen), sorted(Object.values(codes)));
       return;
     }
     if (values.length > 0) {

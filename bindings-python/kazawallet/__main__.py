@@ -9,10 +9,11 @@ usage: python -m kazawallet COMMAND
 
   simulator           start a stand-in for the provider on this machine, until Ctrl-C
   simulator trigger   send one signed webhook delivery to a URL
+  ledger              show a ledger and what waits for a person, and decide it
   version             show the version
 
-`python -m kazawallet simulator --help` tells the options. kazawallet is an SDK for the
-Kazawallet payment API, and not the provider's own product.
+`python -m kazawallet simulator --help` tells the options, and so does `ledger --help`. kazawallet is
+an SDK for the Kazawallet payment API, and not the provider's own product.
 """
 
 
@@ -27,6 +28,14 @@ def main(arguments: list[str]) -> int:
             # The program waits for the signal itself; Python would add a traceback to it.
             signal.signal(signal.SIGINT, signal.SIG_DFL)
             return run_simulator(["python -m kazawallet simulator", *rest])
+        case ["ledger", *rest]:
+            import signal
+
+            from ._kazawallet import run_ledger
+
+            # Ctrl-C ends it at once, without a traceback.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            return run_ledger(["python -m kazawallet ledger", *rest])
         case ["version" | "--version"]:
             from . import __version__
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, ClassVar, Literal, TypeAlias
+    from typing import Any, Literal, TypeAlias
 
     _OutcomeText: TypeAlias = Literal["not_sent", "rejected", "unknown"] | None
 
@@ -16,8 +16,8 @@ class KazawalletError(Exception):
     secret or the personal data that you sent. Errors can be pickled and copied.
     """
 
-    code: ClassVar[str] = "kazawallet"
-    """The stable lower-case code of the class, the same in every language."""
+    code: str = "kazawallet"
+    """The stable lower-case code, the same in every language."""
 
     outcome: _OutcomeText = None
     """Whether money may have moved: `not_sent`, `rejected` or `unknown`. `None` for the webhook
@@ -227,6 +227,36 @@ class OrderMismatchError(WebhookError):
     """What the delivery says; `None` where it says nothing."""
 
 
+class LedgerError(KazawalletError):
+    """The ledger cannot do what it was asked. Its `code` says why, its `outcome` whether money may have
+    moved:
+
+    - `ledger_unavailable`: its database cannot be reached, was lost, or was locked for too long; or the
+      ledger is closed. Try again.
+    - `ledger_full`: the disk is full.
+    - `ledger_read_only`: the database, or the folder that it is in, cannot be written.
+    - `ledger_version`: the database was made by a newer version of this package.
+    - `ledger_damaged`: the database is damaged, or is not one.
+    - `ledger_state`: what was asked does not fit what is recorded.
+    - `ledger_not_found`: there is no such order, payment or payout.
+    """
+
+    code = "ledger_unavailable"
+    outcome: _OutcomeText = "not_sent"
+
+
+_LEDGER_CODES = frozenset(
+    {
+        "ledger_unavailable",
+        "ledger_full",
+        "ledger_read_only",
+        "ledger_version",
+        "ledger_damaged",
+        "ledger_state",
+        "ledger_not_found",
+    }
+)
+
 _BY_CODE: dict[str, type[KazawalletError]] = {
     kind.code: kind
     for kind in (
@@ -258,7 +288,10 @@ def from_core(
     cause: BaseException | None,
 ) -> KazawalletError:
     """The exception for an error of the core. A code that is not known gives the root class."""
-    error = _BY_CODE.get(code, KazawalletError)(message)
+    if code in _LEDGER_CODES:
+        error: KazawalletError = LedgerError(message, code=code)
+    else:
+        error = _BY_CODE.get(code, KazawalletError)(message)
     error.__dict__.update(
         {name: value for name, value in attributes.items() if hasattr(type(error), name)}
     )

@@ -2,10 +2,28 @@
 
 from asyncio import Future
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any, Generic, NoReturn, SupportsIndex, TypeVar, final, overload
+from os import PathLike
+from typing import (
+    Any,
+    Generic,
+    Literal,
+    NoReturn,
+    SupportsIndex,
+    TypeAlias,
+    TypeVar,
+    final,
+    overload,
+)
 
 _T = TypeVar("_T")
+_OrderState: TypeAlias = Literal["creating", "open", "timed_out", "paid"]
+_Decision: TypeAlias = Literal[
+    "paid", "timed_out", "mismatch", "no_order", "overpaid", "dismissed", "conflict", "spooled"
+]
+_Processing: TypeAlias = Literal["waiting", "done", "parked"]
+_PayoutState: TypeAlias = Literal["not_sent", "sending", "paid", "rejected", "unknown", "not_paid"]
 
 __version__: str
 
@@ -399,6 +417,440 @@ class PaymentEvent:
     def __copy__(self) -> PaymentEvent: ...
     def __deepcopy__(self, memo: Any, /) -> PaymentEvent: ...
 
+@final
+class OrderLink:
+    """The link of an order, to send the customer to."""
+
+    @property
+    def url(self) -> str:
+        """Where to send the customer."""
+
+    @property
+    def id(self) -> str | None:
+        """The link's id, which the webhook brings as `order_id`; `None` where the provider's answer
+        had none."""
+
+    @property
+    def ref(self) -> str:
+        """The order's ref."""
+
+    @property
+    def state(self) -> _OrderState:
+        """The order's state: `open`, or `paid` where the customer has paid already."""
+
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __copy__(self) -> OrderLink: ...
+    def __deepcopy__(self, memo: Any, /) -> OrderLink: ...
+
+@final
+class OrderRecord:
+    """An order: what it must cost, and what became of it."""
+
+    @property
+    def ref(self) -> str:
+        """The merchant's reference."""
+
+    @property
+    def amount(self) -> Decimal:
+        """What it costs, as it was given."""
+
+    @property
+    def currency(self) -> str:
+        """The currency's code, in capitals."""
+
+    @property
+    def state(self) -> _OrderState:
+        """How far it has come: `creating` (it has no link yet), `open` (it has one, and no webhook told
+        of its end), `timed_out` (the next `create_payment_link` makes another link), `paid`."""
+
+    @property
+    def url(self) -> str | None:
+        """Its link's address, where it has one."""
+
+    @property
+    def link_id(self) -> str | None:
+        """Its link's id, where it is known."""
+
+    @property
+    def paid_by(self) -> str | None:
+        """The order id of the payment that settled it."""
+
+    @property
+    def created_at(self) -> datetime:
+        """When it was first asked for, in UTC."""
+
+    @property
+    def link_at(self) -> datetime | None:
+        """When its link was made, in UTC."""
+
+    @property
+    def paid_at(self) -> datetime | None:
+        """When it was paid, as far as the ledger knows, in UTC."""
+
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __copy__(self) -> OrderRecord: ...
+    def __deepcopy__(self, memo: Any, /) -> OrderRecord: ...
+
+@final
+class Receipt:
+    """What `receive` did with a delivery. Where there is one, the delivery would survive a power cut.
+
+    It holds a verified event, and so cannot be constructed or pickled.
+    """
+
+    @property
+    def event(self) -> PaymentEvent:
+        """The verified event. **Its status, currency and ref are not signed**: go by the decision."""
+
+    @property
+    def decision(self) -> _Decision:
+        """What the ledger made of it: `paid`, `timed_out`, or what waits for a person: `mismatch`, `no_order`,
+        `overpaid`; `dismissed` where one said so already; `conflict` where it contradicts the first
+        delivery of its order id; `spooled` where the database could not be reached."""
+
+    @property
+    def duplicate(self) -> bool:
+        """Whether the same delivery was received before. Then nothing was changed."""
+
+    @property
+    def problem(self) -> str | None:
+        """The field that does not fit, where the decision is `mismatch` or `conflict`."""
+
+    def __reduce_ex__(self, protocol: SupportsIndex, /) -> NoReturn:
+        """What was stored or sent elsewhere could be forged there: the ledger has it, under its order id."""
+
+    def __copy__(self) -> Receipt: ...
+    def __deepcopy__(self, memo: Any, /) -> Receipt: ...
+
+@final
+class Payment:
+    """A payment as the ledger knows it: the first genuine delivery of an order id, and what was made of
+    it."""
+
+    @property
+    def order_id(self) -> str:
+        """The payment's identity. Signed."""
+
+    @property
+    def ref(self) -> str | None:
+        """The ref of the order that it settled; else the one that the delivery says, **not signed**."""
+
+    @property
+    def amount(self) -> Decimal:
+        """The amount. Signed."""
+
+    @property
+    def currency(self) -> str | None:
+        """The currency that the delivery says. Where the decision is `paid`, it is the order's."""
+
+    @property
+    def status(self) -> str:
+        """The status that the delivery says, `fulfilled` or `timed_out`. **Not signed**: go by the
+        decision."""
+
+    @property
+    def decision(self) -> _Decision:
+        """What was made of it: `paid`, `timed_out`, or what waits for a person: `mismatch`, `no_order`,
+        `overpaid`; `dismissed` where one said that it pays for nothing."""
+
+    @property
+    def is_paid(self) -> bool:
+        """Whether it paid its order. Otherwise what is handed to a handler is a link that timed out."""
+
+    @property
+    def problem(self) -> str | None:
+        """The field that does not fit, where the decision is `mismatch`."""
+
+    @property
+    def received_at(self) -> datetime:
+        """When the delivery came, in UTC."""
+
+    @property
+    def processing(self) -> _Processing | None:
+        """Where it stands on its way to the handler: `waiting`, `done`, or `parked` after too many
+        failures; `None` where it is not for the handler."""
+
+    @property
+    def tries(self) -> int:
+        """How often it was handed to a handler, this time included."""
+
+    @property
+    def last_error(self) -> str | None:
+        """How the handler failed the last time. May hold personal data."""
+
+    @property
+    def body(self) -> bytes | None:
+        """The delivery's bytes, as they came; `None` once they were erased with `forget`."""
+
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __copy__(self) -> Payment: ...
+    def __deepcopy__(self, memo: Any, /) -> Payment: ...
+
+@final
+class Conflict:
+    """A later delivery that contradicts the first one of its order id. It changed nothing."""
+
+    @property
+    def order_id(self) -> str:
+        """The payment's identity. Signed."""
+
+    @property
+    def problem(self) -> str:
+        """The field in which it differs."""
+
+    @property
+    def ref(self) -> str | None:
+        """The ref that it says. **Not signed.**"""
+
+    @property
+    def amount(self) -> Decimal:
+        """The amount that it says. Signed."""
+
+    @property
+    def currency(self) -> str | None:
+        """The currency that it says. **Not signed.**"""
+
+    @property
+    def status(self) -> str:
+        """The status that it says. **Not signed.**"""
+
+    @property
+    def received_at(self) -> datetime:
+        """When it came, in UTC."""
+
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __copy__(self) -> Conflict: ...
+    def __deepcopy__(self, memo: Any, /) -> Conflict: ...
+
+@final
+class Payout:
+    """A payout as the ledger knows it."""
+
+    @property
+    def reference(self) -> str:
+        """The merchant's reference: the payout's identity."""
+
+    @property
+    def state(self) -> _PayoutState:
+        """How far it has come: `not_sent` (asking again sends it), `sending`, `unknown` (a person looks in
+        the wallet, and says so with `resolve`); final are `paid`, `rejected` and `not_paid`."""
+
+    @property
+    def amount(self) -> Decimal:
+        """The amount, as it was given."""
+
+    @property
+    def currency(self) -> str:
+        """The currency's code, in capitals."""
+
+    @property
+    def payment_method(self) -> str:
+        """The id of the payment method."""
+
+    @property
+    def status(self) -> str | None:
+        """The provider's status, such as `approved`."""
+
+    @property
+    def message(self) -> str | None:
+        """The provider's message, or what its error said. May hold personal data."""
+
+    @property
+    def details(self) -> str | None:
+        """The recipient's data and the note, for the person who looks in the wallet: JSON text. `None` once
+        erased with `forget`."""
+
+    @property
+    def created_at(self) -> datetime:
+        """When it was first asked for, in UTC."""
+
+    @property
+    def deadline(self) -> datetime | None:
+        """Until when it may have left, of the last time that it was sent, in UTC."""
+
+    @property
+    def changed_at(self) -> datetime:
+        """When its state became what it is, in UTC."""
+
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __copy__(self) -> Payout: ...
+    def __deepcopy__(self, memo: Any, /) -> Payout: ...
+
+@final
+class PersonDecision:
+    """What a person decided. It is kept for ever."""
+
+    @property
+    def at(self) -> datetime:
+        """When, in UTC."""
+
+    @property
+    def by(self) -> str:
+        """Who."""
+
+    @property
+    def action(self) -> Literal["resolve", "settle", "retry"]:
+        """`resolve`, `settle` or `retry`."""
+
+    @property
+    def subject(self) -> str:
+        """The payout's reference, or the payment's order id."""
+
+    @property
+    def decision(self) -> Literal["paid", "not_paid", "dismissed", "waiting"]:
+        """What: `paid`, `not_paid`, `dismissed`, or `waiting` for a retry."""
+
+    @property
+    def ref(self) -> str | None:
+        """The ref of the order that a payment was said to pay."""
+
+    @property
+    def note(self) -> str | None:
+        """Their note; `None` where there was none, or once it was erased with `forget`."""
+
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __copy__(self) -> PersonDecision: ...
+    def __deepcopy__(self, memo: Any, /) -> PersonDecision: ...
+
+@final
+class Summary:
+    """How many there are of everything."""
+
+    @property
+    def orders(self) -> dict[_OrderState, int]:
+        """Orders by their state."""
+
+    @property
+    def payments(self) -> dict[_Decision, int]:
+        """Payments by their decision."""
+
+    @property
+    def processing(self) -> dict[_Processing, int]:
+        """Payments for the handler, by how far they are."""
+
+    @property
+    def payouts(self) -> dict[_PayoutState, int]:
+        """Payouts by their state."""
+
+    @property
+    def conflicts(self) -> int:
+        """Deliveries that contradict the first one of their order id."""
+
+    @property
+    def quarantined(self) -> int:
+        """Deliveries in quarantine: their signature did not hold."""
+
+    @property
+    def spooled(self) -> int:
+        """Deliveries in this machine's spool, which the database does not know yet."""
+
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __copy__(self) -> Summary: ...
+    def __deepcopy__(self, memo: Any, /) -> Summary: ...
+
+@final
+class OpenedLedger:
+    """A ledger of the crate, as `Ledger` and `AsyncLedger` use it."""
+
+    def __new__(
+        cls,
+        url: str | None,
+        client: Connection | None,
+        webhook: Webhook | None,
+        spool: str | PathLike[str] | Literal[False] | None,
+        clock_margin: float | timedelta | None,
+    ) -> OpenedLedger: ...
+    def open(self) -> LedgerCall[None]: ...
+    def close(self) -> LedgerCall[None]: ...
+    def create_payment_link(
+        self,
+        ref: str,
+        amount: str | int | Decimal,
+        currency: str,
+        redirect_url: str | None,
+        timeout: float | None,
+    ) -> LedgerCall[OrderLink]: ...
+    def order(self, ref: str) -> LedgerCall[OrderRecord | None]: ...
+    def receive(self, body: bytes | bytearray | memoryview | str) -> LedgerCall[Receipt]: ...
+    def payment(self, order_id: str) -> LedgerCall[Payment | None]: ...
+    def settle(
+        self,
+        order_id: str,
+        decision: Literal["paid", "dismissed"],
+        ref: str | None,
+        by: str,
+        note: str | None,
+    ) -> LedgerCall[Payment]: ...
+    def reverify(self) -> LedgerCall[list[Receipt]]: ...
+    def claims(
+        self,
+        max_tries: int,
+        first_pause: float | timedelta,
+        poll_interval: float | timedelta,
+        lease: float | timedelta,
+    ) -> Claims: ...
+    def pending(self, limit: int) -> LedgerCall[list[Payment]]: ...
+    def mark_processed(self, order_id: str) -> LedgerCall[None]: ...
+    def retry(self, order_id: str, by: str, note: str | None) -> LedgerCall[Payment]: ...
+    def withdraw(
+        self,
+        reference: str,
+        amount: str | int | Decimal,
+        currency: str,
+        payment_method: PaymentMethod,
+        note: str | None,
+        timeout: float | None,
+    ) -> LedgerCall[Payout]: ...
+    def payout(self, reference: str) -> LedgerCall[Payout | None]: ...
+    def resolve(
+        self,
+        reference: str,
+        decision: Literal["paid", "not_paid"],
+        by: str,
+        note: str | None,
+    ) -> LedgerCall[Payout]: ...
+    def overdue(
+        self, older_than: float | timedelta, limit: int
+    ) -> LedgerCall[list[OrderRecord]]: ...
+    def unsettled(self, limit: int) -> LedgerCall[list[Payment]]: ...
+    def parked(self, limit: int) -> LedgerCall[list[Payment]]: ...
+    def unresolved(self, limit: int) -> LedgerCall[list[Payout]]: ...
+    def conflicts(self, limit: int) -> LedgerCall[list[Conflict]]: ...
+    def decisions(self, limit: int) -> LedgerCall[list[PersonDecision]]: ...
+    def summary(self) -> LedgerCall[Summary]: ...
+    def forget(self, before: datetime) -> LedgerCall[int]: ...
+
+@final
+class LedgerCall(Generic[_T]):
+    """A call of a ledger that is ready to be made, once. Nothing stops it half-way."""
+
+    def wait(self) -> _T: ...
+    def start(self) -> Future[_T]: ...
+
+@final
+class Claims:
+    """Payments for a handler, one by one."""
+
+    def next(self) -> LedgerCall[Claimed | None]: ...
+    def stop(self) -> None: ...
+
+@final
+class Claimed:
+    """A payment that is held for a handler. Dropped, it is given back."""
+
+    @property
+    def payment(self) -> Payment: ...
+    def done(self) -> LedgerCall[bool]: ...
+    def failed(self, error: str) -> LedgerCall[bool]: ...
+    def release(self) -> None: ...
+
 class SimulatorError(Exception):
     """The simulator cannot be used so: a setting, a fault or a link that it does not know."""
 
@@ -493,8 +945,8 @@ class RunningSimulator:
     def deliveries(self) -> list[Delivery]: ...
     @property
     def requests(self) -> list[RecordedRequest]: ...
-    def pay(self, link: PaymentLink | str) -> list[Delivery]: ...
-    def time_out(self, link: PaymentLink | str) -> list[Delivery]: ...
+    def pay(self, link: PaymentLink | OrderLink | str) -> list[Delivery]: ...
+    def time_out(self, link: PaymentLink | OrderLink | str) -> list[Delivery]: ...
     def trigger(
         self,
         url: str,
@@ -514,3 +966,6 @@ def _restored(kind: str, fields: tuple[Any, ...]) -> Any:
 
 def run_simulator(arguments: Sequence[str]) -> int:
     """Runs the simulator's program until it ends; returns the exit status."""
+
+def run_ledger(arguments: Sequence[str]) -> int:
+    """Runs the ledger's program until it ends; returns the exit status."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, ParamSpec, TypeVar
 
-    from ._kazawallet import PaymentLink
+    from ._kazawallet import OrderLink, PaymentLink
 
     _P = ParamSpec("_P")
     _T = TypeVar("_T")
@@ -193,7 +193,7 @@ class Simulator(_Simulator):
             )
         )
 
-    def pay(self, link: PaymentLink | str) -> list[Delivery]:
+    def pay(self, link: PaymentLink | OrderLink | str) -> list[Delivery]:
         """Pays a link (or its URL, or its id) as the customer would.
 
         It waits until the webhook was delivered or failed, and returns the deliveries: one, unless
@@ -204,7 +204,7 @@ class Simulator(_Simulator):
         """
         return self._running.pay(link)
 
-    def time_out(self, link: PaymentLink | str) -> list[Delivery]:
+    def time_out(self, link: PaymentLink | OrderLink | str) -> list[Delivery]:
         """Lets a link time out, and otherwise does as `pay`."""
         return self._running.time_out(link)
 
@@ -269,11 +269,11 @@ class AsyncSimulator(_Simulator):
 
     __slots__ = ()
 
-    async def pay(self, link: PaymentLink | str) -> list[Delivery]:
+    async def pay(self, link: PaymentLink | OrderLink | str) -> list[Delivery]:
         """Pays a link as the customer would; see `Simulator.pay`."""
         return await _in_a_thread(self._running.pay, link)
 
-    async def time_out(self, link: PaymentLink | str) -> list[Delivery]:
+    async def time_out(self, link: PaymentLink | OrderLink | str) -> list[Delivery]:
         """Lets a link time out; see `Simulator.pay`."""
         return await _in_a_thread(self._running.time_out, link)
 

@@ -59,7 +59,7 @@ impl Call {
         let tokio = runtime.awaited()?;
         let log = self.log.in_this_context(py)?;
         let running = self.take()?;
-        let awaited = AwaitedCall::new(py, runtime.event_loops(), tokio, log)?;
+        let awaited = AwaitedCall::new(py, runtime.event_loops(), tokio, Some(log))?;
         let future = awaited.future(py);
         let task = tokio.spawn(async move {
             notice_closed_connections().await;
@@ -79,7 +79,7 @@ impl Call {
 }
 
 /// What a call has come to.
-pub(crate) struct Answered(Result<Answer, Error>);
+pub(crate) struct Answered(pub(crate) Result<Answer, Error>);
 
 impl Answered {
     /// The result, or the exception.

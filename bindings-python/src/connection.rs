@@ -51,6 +51,14 @@ impl OwnClient {
 }
 
 impl Connection {
+    /// What another client is built from, such as a ledger's: two runtimes cannot share connections.
+    pub(crate) fn options(&self) -> PyResult<ClientBuilder> {
+        match &*self.lock() {
+            Some(_) => Ok(self.options.clone()),
+            None => Err(closed()),
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Option<OwnClient>> {
         self.client.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -61,9 +69,7 @@ impl Connection {
             Some(own) if own.is_of_this_process() => return Ok(own.client.clone()),
             Some(_) => OwnClient::let_go(own.take()),
             None => {
-                return Err(PyRuntimeError::new_err(
-                    "the client is closed: make a new one, or close it later",
-                ));
+                return Err(closed());
             }
         };
         match self.options.clone().build() {
@@ -258,7 +264,11 @@ where
     Ok(Call::new(call))
 }
 
-fn method(value: &Bound<'_, PyAny>) -> PyResult<kazawallet::PaymentMethod> {
+fn closed() -> PyErr {
+    PyRuntimeError::new_err("the client is closed: make a new one, or close it later")
+}
+
+pub(crate) fn method(value: &Bound<'_, PyAny>) -> PyResult<kazawallet::PaymentMethod> {
     match value.cast::<PaymentMethod>() {
         Ok(method) => Ok(method.get().core.clone()),
         Err(_) => Err(wrong_type("payment_method", "a PaymentMethod", value)),

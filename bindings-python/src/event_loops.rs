@@ -37,7 +37,7 @@ struct Ended {
     future: Py<PyAny>,
     answer: Option<Answered>,
     panicked: bool,
-    log: CallLog,
+    log: Option<CallLog>,
 }
 
 /// A call that somebody awaits: a future on their loop. Dropped unanswered, it was stopped.
@@ -51,7 +51,7 @@ struct Pending {
     future: Py<PyAny>,
     event_loop: Py<PyAny>,
     queue: Arc<Queue>,
-    log: CallLog,
+    log: Option<CallLog>,
 }
 
 impl EventLoops {
@@ -123,7 +123,7 @@ impl AwaitedCall {
         py: Python<'_>,
         event_loops: &'static EventLoops,
         tokio: &'static Handle,
-        log: CallLog,
+        log: Option<CallLog>,
     ) -> PyResult<Self> {
         static GET_RUNNING_LOOP: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
         let event_loop = GET_RUNNING_LOOP.import(py, "asyncio", "get_running_loop")?.call0()?;
@@ -197,7 +197,7 @@ impl Drop for ResolveEnded {
         if !*self.was_called.get_mut() {
             Python::try_attach(|py| {
                 for ended in self.queue.take() {
-                    if let Err(error) = ended.log.write(py) {
+                    if let Err(error) = ended.write_log(py) {
                         error.write_unraisable(py, None);
                     }
                 }
@@ -209,8 +209,12 @@ impl Drop for ResolveEnded {
 impl Ended {
     fn resolve(self, py: Python<'_>) -> PyResult<()> {
         // What a signal handler raises meanwhile must not take the answer away.
-        let logged = self.log.write(py);
+        let logged = self.write_log(py);
         self.settle(py).and(logged)
+    }
+
+    fn write_log(&self, py: Python<'_>) -> PyResult<()> {
+        self.log.as_ref().map_or(Ok(()), |log| log.write(py))
     }
 
     fn settle(self, py: Python<'_>) -> PyResult<()> {

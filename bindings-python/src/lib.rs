@@ -7,6 +7,8 @@ mod connection;
 mod errors;
 mod event_loops;
 mod imported;
+mod ledger;
+mod ledger_records;
 mod payment_method;
 mod process;
 mod results;
@@ -25,6 +27,8 @@ mod _kazawallet {
     use super::calls::Call;
     #[pymodule_export]
     use super::connection::Connection;
+    #[pymodule_export]
+    use super::ledger::{class_of_the_ledger, run_ledger};
     #[pymodule_export]
     use super::payment_method::PaymentMethod;
     #[pymodule_export]

@@ -1,15 +1,24 @@
 //! What the calls return: frozen, comparable, and silent about people.
 
+use pyo3::IntoPyObjectExt;
+use pyo3::conversion::FromPyObjectOwned;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyIterator, PyTuple};
+
+use crate::ledger_records::{
+    Conflict, OrderLink, OrderRecord, Payment, Payout, PersonDecision, Summary,
+};
 
 /// `Decimal(text)`.
 pub(crate) fn decimal<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<'py, PyAny>> {
     static DECIMAL: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     DECIMAL.import(py, "decimal", "Decimal")?.call1((text,))
 }
+
+/// Makes what a call of the ledger returns.
+pub(crate) type OfLedger = Box<dyn FnOnce(Python<'_>) -> PyResult<Py<PyAny>> + Send>;
 
 /// What a call can return.
 pub(crate) enum Answer {
@@ -18,6 +27,8 @@ pub(crate) enum Answer {
     WalletList(WalletList),
     Deposit(Deposit),
     Response(Response),
+    /// What a call of the ledger answers with.
+    OfLedger(OfLedger),
 }
 
 impl Answer {
@@ -28,12 +39,13 @@ impl Answer {
             Self::WalletList(list) => Py::new(py, list)?.into_any(),
             Self::Deposit(deposit) => Py::new(py, deposit)?.into_any(),
             Self::Response(response) => Py::new(py, response)?.into_any(),
+            Self::OfLedger(make) => make(py)?,
         })
     }
 }
 
 /// A class whose fields are the core's. What is after `shows` is in its `repr`: nobody's data.
-macro_rules! result_class {
+macro_rules! record_class {
     (
         $(#[$doc:meta])*
         $name:ident shows ($($shown:ident),*) {
@@ -67,16 +79,35 @@ macro_rules! result_class {
             }
 
             fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-                let fields = ($(self.$field.clone(),)*).into_pyobject(py)?;
-                pickled(py, stringify!($name), fields)
+                let fields = [$(self.$field.clone().into_bound_py_any(py)?),*];
+                let fields = pyo3::types::PyTuple::new(py, fields)?;
+                $crate::results::pickled(py, stringify!($name), fields)
             }
         }
 
         impl $name {
-            fn restored(fields: &Bound<'_, PyTuple>) -> PyResult<Self> {
-                let ($($field,)*) = fields.extract()?;
-                Ok(Self { $($field,)* })
+            pub(crate) fn restored(fields: &Bound<'_, pyo3::types::PyTuple>) -> PyResult<Self> {
+                let mut fields = fields.iter();
+                let restored = Self { $($field: $crate::results::field(fields.next())?,)* };
+                $crate::results::no_more_fields(fields.next())?;
+                Ok(restored)
             }
+        }
+    };
+}
+pub(crate) use record_class;
+
+/// A record that a call of the core answers with, field by field.
+macro_rules! result_class {
+    (
+        $(#[$doc:meta])*
+        $name:ident shows ($($shown:ident),*) {
+            $($(#[$field_doc:meta])* $field:ident: $type:ty,)*
+        }
+    ) => {
+        record_class! {
+            $(#[$doc])*
+            $name shows ($($shown),*) { $($(#[$field_doc])* $field: $type,)* }
         }
 
         impl From<kazawallet::$name> for Answer {
@@ -130,13 +161,25 @@ result_class! {
 }
 
 /// What pickle writes of a result: how it is restored.
-fn pickled<'py>(
+pub(crate) fn pickled<'py>(
     py: Python<'py>,
     class: &str,
     fields: Bound<'py, PyTuple>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let restored = py.import("kazawallet._kazawallet")?.getattr("_restored")?;
     Ok((restored, (class, fields)).into_pyobject(py)?.into_any())
+}
+
+/// The next field of what was pickled.
+pub(crate) fn field<'py, T: FromPyObjectOwned<'py>>(
+    field: Option<Bound<'py, PyAny>>,
+) -> PyResult<T> {
+    let field = field.ok_or_else(|| PyValueError::new_err("it lacks a field"))?;
+    field.extract().map_err(Into::into)
+}
+
+pub(crate) fn no_more_fields(field: Option<Bound<'_, PyAny>>) -> PyResult<()> {
+    field.map_or(Ok(()), |_| Err(PyValueError::new_err("it has a field too many")))
 }
 
 /// Makes a result that was pickled.
@@ -153,6 +196,13 @@ pub(crate) fn _restored<'py>(
         "Response" => Py::new(py, Response::restored(fields)?)?.into_any(),
         "Wallet" => Py::new(py, Wallet::restored(fields)?)?.into_any(),
         "WalletList" => Py::new(py, WalletList::restored(fields)?)?.into_any(),
+        "OrderLink" => Py::new(py, OrderLink::restored(fields)?)?.into_any(),
+        "OrderRecord" => Py::new(py, OrderRecord::restored(fields)?)?.into_any(),
+        "Payment" => Py::new(py, Payment::restored(fields)?)?.into_any(),
+        "Conflict" => Py::new(py, Conflict::restored(fields)?)?.into_any(),
+        "Payout" => Py::new(py, Payout::restored(fields)?)?.into_any(),
+        "PersonDecision" => Py::new(py, PersonDecision::restored(fields)?)?.into_any(),
+        "Summary" => Py::new(py, Summary::restored(fields)?)?.into_any(),
         _ => return Err(PyValueError::new_err(format!("no result is called {kind}"))),
     })
 }

@@ -11,6 +11,7 @@ use std::future::Future;
 use std::mem;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -22,6 +23,7 @@ use tokio::task::yield_now;
 use tokio::time::timeout;
 
 use crate::event_loops::EventLoops;
+use crate::ledger::Ledgers;
 use crate::process::Process;
 
 /// How long a signal, such as Ctrl-C, may wait to be looked at.
@@ -39,6 +41,7 @@ pub(crate) struct ProcessRuntime {
     has_driver: AtomicBool,
     awaited: OnceLock<Runtime>,
     event_loops: EventLoops,
+    ledgers: Ledgers,
 }
 
 impl ProcessRuntime {
@@ -54,6 +57,7 @@ impl ProcessRuntime {
             has_driver: AtomicBool::new(false),
             awaited: OnceLock::new(),
             event_loops: EventLoops::default(),
+            ledgers: Ledgers::default(),
         }));
         *current = Some(runtime);
         Ok(runtime)
@@ -67,6 +71,10 @@ impl ProcessRuntime {
 
     pub(crate) fn event_loops(&self) -> &EventLoops {
         &self.event_loops
+    }
+
+    pub(crate) fn ledgers(&self) -> &Ledgers {
+        &self.ledgers
     }
 
     /// The runtime for awaited calls, started where it was not.
@@ -90,11 +98,7 @@ impl ProcessRuntime {
         py: Python<'_>,
         mut future: Pin<Box<dyn Future<Output = T> + Send>>,
     ) -> PyResult<T> {
-        if Handle::try_current().is_ok() {
-            return Err(PyRuntimeError::new_err(
-                "a blocking call cannot be made from kazawallet's own thread",
-            ));
-        }
+        refuse_own_thread()?;
         let mut noticed = false;
         loop {
             let some_time = async {
@@ -114,15 +118,44 @@ impl ProcessRuntime {
             if !self.process.is_current() {
                 mem::forget(future);
                 signals?;
-                return Err(PyRuntimeError::new_err(
-                    "a signal handler forked during a call: the call goes on in the parent alone",
-                ));
+                return Err(forked_during_a_call());
             }
             if let Err(raised) = signals {
                 let _inside = self.blocking.enter();
                 drop(future);
                 self.drive_for_good()?;
                 return Err(raised);
+            }
+        }
+    }
+
+    /// Runs a future on the thread for awaited calls, and waits for its end with the GIL released. What a
+    /// signal handler raises ends the waiting alone.
+    pub(crate) fn wait_for_task<T: Send + 'static>(
+        &'static self,
+        py: Python<'_>,
+        future: impl Future<Output = T> + Send + 'static,
+    ) -> PyResult<T> {
+        refuse_own_thread()?;
+        let (done, mut result) = mpsc::channel();
+        self.awaited()?.spawn(async move { done.send(future.await) });
+        loop {
+            let received;
+            (received, result) = py.detach(move || (result.recv_timeout(SIGNAL_INTERVAL), result));
+            match received {
+                Ok(result) => return Ok(result),
+                Err(RecvTimeoutError::Timeout) => {
+                    let signals = py.check_signals();
+                    if !self.process.is_current() {
+                        mem::forget(result);
+                        signals?;
+                        return Err(forked_during_a_call());
+                    }
+                    signals?;
+                }
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(PyRuntimeError::new_err("the call came to no end"));
+                }
             }
         }
     }
@@ -168,6 +201,21 @@ impl ProcessRuntime {
 pub(crate) async fn notice_closed_connections() {
     yield_now().await;
     yield_now().await;
+}
+
+fn refuse_own_thread() -> PyResult<()> {
+    match Handle::try_current() {
+        Ok(_) => Err(PyRuntimeError::new_err(
+            "a blocking call cannot be made from kazawallet's own thread",
+        )),
+        Err(_) => Ok(()),
+    }
+}
+
+fn forked_during_a_call() -> PyErr {
+    PyRuntimeError::new_err(
+        "a signal handler forked during a call: the call goes on in the parent alone",
+    )
 }
 
 fn cannot_start(problem: impl std::fmt::Display) -> PyErr {

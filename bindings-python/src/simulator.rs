@@ -17,6 +17,7 @@ use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 
 use crate::arguments::{amount_text, count, exact_amount, text, wrong_type};
+use crate::ledger_records::OrderLink;
 use crate::process::Process;
 use crate::results::{PaymentLink, decimal};
 use crate::runtime::SIGNAL_INTERVAL;
@@ -268,6 +269,9 @@ impl Drop for RunningSimulator {
 
 fn link_text(link: &Bound<'_, PyAny>) -> PyResult<String> {
     if let Ok(link) = link.cast::<PaymentLink>() {
+        return Ok(link.get().url.clone());
+    }
+    if let Ok(link) = link.cast::<OrderLink>() {
         return Ok(link.get().url.clone());
     }
     text("link", link).map_err(|_| wrong_type("link", "a PaymentLink, its URL or its id", link))

@@ -40,7 +40,7 @@ use crate::results::decimal;
 /// True
 #[pyclass(frozen, module = "kazawallet")]
 pub(crate) struct Webhook {
-    core: kazawallet::Webhook,
+    pub(crate) core: kazawallet::Webhook,
 }
 
 #[pymethods]
@@ -88,22 +88,7 @@ impl Webhook {
     ///         change no order because of it.
     ///     TypeError: the body is something that was already parsed.
     fn verify(&self, body: &Bound<'_, PyAny>) -> PyResult<PaymentEvent> {
-        let verified = if let Ok(bytes) = body.cast::<PyBytes>() {
-            self.core.verify(bytes.as_bytes())
-        } else if let Ok(text) = body.cast::<PyString>() {
-            match text.to_str() {
-                Ok(text) => self.core.verify(text),
-                // Half a character: no UTF-8 either way, for the core to say so.
-                Err(_) => self.core.verify(half_a_character(text)?.as_bytes()),
-            }
-        } else if let Ok(bytes) = body.cast::<PyByteArray>() {
-            self.core.verify(bytes.to_vec())
-        } else if body.is_instance_of::<PyMemoryView>() {
-            self.core.verify(body.call_method0("tobytes")?.cast::<PyBytes>()?.as_bytes())
-        } else {
-            return Err(parsed_already(body));
-        };
-        match verified {
+        match with_raw_body(body, |bytes| self.core.verify(bytes))? {
             Ok(core) => Ok(PaymentEvent { core }),
             Err(error) => Err(errors::to_python(body.py(), error)),
         }
@@ -135,6 +120,28 @@ impl Webhook {
     }
 }
 
+/// Looks at a delivery's body, whatever it is held in.
+pub(crate) fn with_raw_body<T>(
+    body: &Bound<'_, PyAny>,
+    look: impl FnOnce(&[u8]) -> T,
+) -> PyResult<T> {
+    if let Ok(bytes) = body.cast::<PyBytes>() {
+        Ok(look(bytes.as_bytes()))
+    } else if let Ok(text) = body.cast::<PyString>() {
+        match text.to_str() {
+            Ok(text) => Ok(look(text.as_bytes())),
+            // Half a character: no UTF-8 either way, for the core to say so.
+            Err(_) => Ok(look(half_a_character(text)?.as_bytes())),
+        }
+    } else if let Ok(bytes) = body.cast::<PyByteArray>() {
+        Ok(look(&bytes.to_vec()))
+    } else if body.is_instance_of::<PyMemoryView>() {
+        Ok(look(body.call_method0("tobytes")?.cast::<PyBytes>()?.as_bytes()))
+    } else {
+        Err(parsed_already(body))
+    }
+}
+
 /// Bytes that hold what UTF-8 does not allow.
 fn half_a_character<'py>(text: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyBytes>> {
     Ok(text.call_method1("encode", ("utf-8", "surrogatepass"))?.cast_into()?)
@@ -155,7 +162,7 @@ fn parsed_already(body: &Bound<'_, PyAny>) -> PyErr {
 /// is the event itself. Store `body`, and verify again where it is read.
 #[pyclass(frozen, module = "kazawallet")]
 pub(crate) struct PaymentEvent {
-    core: kazawallet::PaymentEvent,
+    pub(crate) core: kazawallet::PaymentEvent,
 }
 
 #[pymethods]

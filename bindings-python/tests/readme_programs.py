@@ -1,4 +1,4 @@
-"""The Python programs that the READMEs show."""
+"""The Python programs that the READMEs and the guides show."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from repository import REPOSITORY
 
-READMES = ("README.md", "bindings-python/README.md")
+READMES = ("README.md", "bindings-python/README.md", "docs/ledger.md")
 
 
 @dataclass(frozen=True)

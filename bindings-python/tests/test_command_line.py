@@ -63,7 +63,7 @@ def running(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, 
 def test_it_lists_what_there_is(arguments: tuple[str, ...]) -> None:
     ended = run(*arguments)
     assert (ended.returncode, ended.stderr) == (0, "")
-    for command in ("simulator", "simulator trigger", "version"):
+    for command in ("simulator", "simulator trigger", "ledger", "version"):
         assert f"\n  {command} " in ended.stdout
     assert "not the provider's own product" in ended.stdout
 

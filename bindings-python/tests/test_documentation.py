@@ -18,7 +18,16 @@ import readme_programs
 
 import kazawallet
 import pytest_kazawallet
-from kazawallet import _async_client, _client, _errors, _kazawallet, _texts, testing
+from kazawallet import (
+    _async_client,
+    _async_ledger,
+    _client,
+    _errors,
+    _kazawallet,
+    _ledger,
+    _texts,
+    testing,
+)
 from kazawallet.testing import Simulator
 
 DOCUMENTED_MODULES: tuple[types.ModuleType, ...] = (
@@ -28,6 +37,8 @@ DOCUMENTED_MODULES: tuple[types.ModuleType, ...] = (
     _kazawallet,
     _client,
     _async_client,
+    _ledger,
+    _async_ledger,
 )
 
 
@@ -52,7 +63,7 @@ def members(owner: type) -> Iterator[tuple[str, Any]]:
             if name.startswith("_") or name in seen:
                 continue
             seen.add(name)
-            if isinstance(value, staticmethod) or callable(value):
+            if isinstance(value, (staticmethod, classmethod)) or callable(value):
                 yield name, getattr(owner, name)
             elif isinstance(value, (property, types.GetSetDescriptorType)):
                 yield name, value
@@ -109,7 +120,9 @@ def test_every_member_is_documented(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "module", [_errors, _client, _async_client, _texts], ids=lambda module: str(module.__name__)
+    "module",
+    [_errors, _client, _async_client, _ledger, _async_ledger, _texts],
+    ids=lambda module: str(module.__name__),
 )
 def test_every_attribute_is_documented(module: types.ModuleType) -> None:
     """A text stands below each attribute, where editors look for it."""
@@ -188,13 +201,13 @@ EXPLAINED = [
 ]
 # Nobody makes these: they are reached through a client.
 RESOURCES = {name for name in CLASSES if "Reached as `client." in (CLASSES[name].__doc__ or "")}
+# Nor these, whose arguments are no user's affair.
+GIVEN = {"AsyncSimulator", "Ledger", "AsyncLedger", "LedgerWorker", "AsyncLedgerWorker"}
 
 
-@pytest.mark.parametrize("name", [name for name in EXPLAINED if name not in RESOURCES])
+@pytest.mark.parametrize("name", [name for name in EXPLAINED if name not in RESOURCES | GIVEN])
 def test_a_docstring_names_the_arguments(name: str) -> None:
     value = CALLABLES[name] if name in CALLABLES else CLASSES[name]
-    if name == "AsyncSimulator":
-        return  # It is made by `async with Simulator()`, and its argument is no user's affair.
     text = explanation(name)
     missing = [argument for argument in arguments(value) if not is_named(argument, text)]
     assert not missing, f"the docstring of {name} does not name {missing}"
@@ -205,9 +218,9 @@ def test_a_docstring_names_the_arguments(name: str) -> None:
     [
         name
         for name in EXPLAINED
-        if name not in RESOURCES
+        if name not in RESOURCES | GIVEN
         and name not in RAISES_NOTHING_OF_ITS_OWN
-        and name not in ("AsyncSimulator", "Outcome", "Status")
+        and name not in ("Outcome", "Status")
         and not name.endswith(".with_traceback")
     ],
 )
@@ -333,6 +346,12 @@ def test_what_matters_has_an_example() -> None:
         "Deposits.create",
         "Webhook",
         "Simulator",
+        "Ledger",
+        "Ledger.open",
+        "Ledger.process",
+        "Ledger.withdraw",
+        "AsyncLedger",
+        "AsyncLedger.process",
     }
     assert wanted <= EXAMPLES.keys()
 
@@ -356,7 +375,10 @@ def test_a_readme_shows_python(readme: str) -> None:
 
 
 @pytest.mark.parametrize("program", readme_programs.ALL, ids=lambda program: str(program.name))
-def test_a_program_of_a_readme_runs(program: readme_programs.ReadmeProgram) -> None:
-    """Against a fresh simulator that the environment names; a warning is an error."""
+def test_a_program_of_a_readme_runs(program: readme_programs.ReadmeProgram, tmp_path: Path) -> None:
+    """Against a fresh simulator and a fresh ledger that the environment names; a warning is an error."""
+    ledger = {"KAZAWALLET_LEDGER": f"sqlite://{tmp_path}/kazawallet.db"}
     with Simulator() as sim:
-        programs.run(program.text, provider=sim, options=("-W", "error")).check_is_clean()
+        programs.run(
+            program.text, provider=sim, options=("-W", "error"), environment=ledger
+        ).check_is_clean()

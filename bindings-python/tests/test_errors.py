@@ -26,6 +26,7 @@ from kazawallet import (
     Client,
     ConfigurationError,
     KazawalletError,
+    LedgerError,
     NotFoundError,
     OrderMismatchError,
     OutcomeUnknownError,
@@ -63,6 +64,7 @@ TREE: dict[type[KazawalletError], tuple[Bases, str, str | None]] = {
     WebhookPayloadError: ((WebhookError,), "webhook_payload", None),
     SignatureVerificationError: ((WebhookError,), "signature_verification", None),
     OrderMismatchError: ((WebhookError,), "order_mismatch", None),
+    LedgerError: ((KazawalletError,), "ledger_unavailable", "not_sent"),
 }
 
 OF_AN_ANSWER = {"status": 404, "request_id": "r-1", "body": '{"error":"…"}'}
@@ -79,6 +81,7 @@ ATTRIBUTES: dict[type[KazawalletError], dict[str, Any]] = {
     UnexpectedResponseError: OF_AN_ANSWER,
     WebhookPayloadError: {"field": "amount"},
     OrderMismatchError: {"field": "amount", "expected": "10.50", "actual": None},
+    LedgerError: {"code": "ledger_full"},
 }
 
 every_class = pytest.mark.parametrize("kind", TREE, ids=lambda kind: str(kind.__name__))
@@ -143,7 +146,7 @@ def test_has_its_attributes(kind: type[KazawalletError]) -> None:
     bare = kind("x")
     for name, value in attributes_of(kind).items():
         assert getattr(kind("x", **{name: value}), name) == value
-        if name != "outcome":
+        if name not in ("outcome", "code"):
             assert getattr(bare, name) is None
     with pytest.raises(TypeError, match="colour"):
         kind("x", colour="red")

@@ -26,6 +26,9 @@ NOT_IMPORTED = (
     "dataclasses",
     "pytest",
     "kazawallet.testing",
+    "kazawallet._ledger",
+    "kazawallet._async_ledger",
+    "threading",
 )
 
 

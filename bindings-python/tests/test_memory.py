@@ -285,3 +285,30 @@ def test_payouts_leave_no_connection_behind() -> None:
         running.tell()
         running.end().check_is_clean()
         server.wait_for_closed_by_client(203)
+
+
+@pytest.mark.parametrize("leave", ["ledger.close()", "del ledger; gc.collect()"])
+def test_ledgers_that_come_and_go(leave: str) -> None:
+    program = f"""
+        {MEASURE}
+        import tempfile
+        from kazawallet import Ledger, Webhook
+
+        webhook = Webhook("sim_key", "sim_secret")
+        secret = webhook.sign(amount="10.50", order_id="pl_1")
+        body = f'{{{{"order_id":"pl_1","amount":"10.50","status":"fulfilled","secret":"{{secret}}"}}}}'
+
+        def work(times):
+            for _ in range(times):
+                ledger = Ledger.open(f"sqlite://{{folder}}/ledger.db", webhook=webhook)
+                for _ in range(10):
+                    assert ledger.receive(body).decision == "no_order"
+                    assert ledger.payment("pl_1").body == body.encode()
+                with ledger.process(lambda payment: None):
+                    ledger.unsettled()
+                {leave}
+
+        with tempfile.TemporaryDirectory() as folder:
+            stays_flat(work, 100, 20)
+    """
+    check(program)

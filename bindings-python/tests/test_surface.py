@@ -11,10 +11,13 @@ import asyncio
 import builtins
 import importlib.metadata
 import inspect
+import json
 import pkgutil
 import re
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +26,8 @@ from repository import SHARED_TESTS, NotUnderstood, hold_keys, read_file
 
 import kazawallet
 import kazawallet.testing
-from kazawallet import PaymentMethod
+from kazawallet import Ledger, PaymentMethod
+from kazawallet._errors import from_core
 from kazawallet.testing import Simulator
 
 if TYPE_CHECKING:
@@ -43,15 +47,29 @@ POSITIONAL = {
     "Simulator.trigger": ["url"],
     "Simulator.balance": ["currency"],
     "Simulator.fault": ["fault"],
+    "Ledger.open": ["url"],
+    "Ledger.order": ["ref"],
+    "Ledger.receive": ["body"],
+    "Ledger.payment": ["order_id"],
+    "Ledger.settle": ["order_id", "decision"],
+    "Ledger.process": ["handler"],
+    "Ledger.pending": ["limit"],
+    "Ledger.mark_processed": ["order_id"],
+    "Ledger.retry": ["order_id"],
+    "Ledger.payout": ["reference"],
+    "Ledger.resolve": ["reference", "decision"],
+    "Ledger.overdue": ["older_than"],
+    "Ledger.forget": ["before"],
 }
 # Of a type that is `like` another and asynchronous, what does no waiting and is not awaited.
 NOT_AWAITED = {
     "AsyncSimulator": {"client", "async_client", "webhook", "balance", "fault", "clear_faults"},
+    "AsyncLedger": {"process"},
 }
 # An argument of this type stands for `**options`.
 OPTIONS = "options of "
 
-TYPE_KEYS = "only like reached_through iterable constructible arguments_of open note"
+TYPE_KEYS = "only rust like reached_through iterable constructible arguments_of open note"
 MEMBER_KEYS = "only async rust node type arguments returns value"
 ARGUMENT_KEYS = "only optional default rust environment"
 KINDS = {"constructor", "method", "property", "value"}
@@ -94,7 +112,7 @@ class ListedType:
 class ListedError:
     name: str
     parent: str | None
-    code: str | None
+    codes: list[str]
     outcomes: list[str]
     properties: list[str] = field(default_factory=list)
     bases: list[str] = field(default_factory=list)
@@ -179,12 +197,12 @@ def as_in(name: str, member: Member) -> Member:
 
 
 def read_error(value: object) -> ListedError:
-    optional = "code outcome properties rust python_bases"
+    optional = "code codes outcome properties rust python_bases"
     error = hold_keys("an error", value, "name parent", optional)
     return ListedError(
         name=error["name"],
         parent=error["parent"],
-        code=error.get("code"),
+        codes=[error["code"]] if "code" in error else list(error.get("codes", {}).values()),
         outcomes=error.get("outcome", []),
         properties=error.get("properties", []),
         bases=error.get("python_bases", []),
@@ -192,13 +210,21 @@ def read_error(value: object) -> ListedError:
 
 
 LIST = hold_keys(
-    "surface.json", read_file(SHARED_TESTS / "surface.json"), "description types errors testing"
+    "surface.json",
+    read_file(SHARED_TESTS / "surface.json"),
+    "description types errors ledger testing",
 )
-LISTED_NAMES = {entry["name"] for entry in [*LIST["types"], *LIST["testing"]]}
-TYPES = read_types(LIST["types"])
+LISTED_NAMES = {entry["name"] for entry in [*LIST["types"], *LIST["ledger"], *LIST["testing"]]}
+TYPES = read_types([*LIST["types"], *LIST["ledger"]])
 TESTING = read_types(LIST["testing"])
 ERRORS = {error.name: error for error in map(read_error, LIST["errors"])}
 ALL_TYPES = TYPES | TESTING
+# Of the ledger's states and decisions, the texts.
+LEDGER_TEXTS = {
+    entry["name"]: {member["value"] for member in entry["members"] if member["kind"] == "value"}
+    for entry in LIST["ledger"]
+    if entry["members"] and entry["members"][0]["kind"] == "value"
+}
 
 
 # ---------------------------------------------------------------- the package
@@ -244,7 +270,7 @@ EVERY_ERROR = pytest.mark.parametrize(
 
 
 def test_the_list_holds_together() -> None:
-    for section in ("types", "errors", "testing"):
+    for section in ("types", "errors", "ledger", "testing"):
         names = [entry["name"] for entry in LIST[section]]
         assert len(set(names)) == len(names), f"{section}: something is listed twice"
     for name in POSITIONAL:
@@ -310,7 +336,7 @@ def test_a_member_is_of_the_kind_that_is_listed(listed: ListedType) -> None:
         seen = inspect.getattr_static(kind, python_name(member))
         match member.kind:
             case "constructor":
-                fits = isinstance(seen, staticmethod) or inspect.isbuiltin(seen)
+                fits = isinstance(seen, (staticmethod, classmethod)) or inspect.isbuiltin(seen)
             case "method":
                 fits = inspect.isroutine(seen) and not isinstance(seen, (staticmethod, classmethod))
             case "property":
@@ -399,6 +425,8 @@ def checks() -> dict[str, Check]:
         "list of Wallet": lambda value: type(value) is tuple,
         "list of text pairs": lambda value: type(value) is list and type(value[0]) is tuple,
         "Status": lambda value: type(value) is str,
+        "time": lambda value: type(value) is datetime and value.tzinfo is timezone.utc,
+        **{name: is_text_of(name) for name in LEDGER_TEXTS},
     }
     classes = {name: is_a(found(listed)) for name, listed in ALL_TYPES.items()}
     certain = classes | plain
@@ -407,6 +435,10 @@ def checks() -> dict[str, Check]:
 
 def is_a(kind: type) -> Check:
     return lambda value: type(value) is kind
+
+
+def is_text_of(name: str) -> Check:
+    return lambda value: value in LEDGER_TEXTS[name]
 
 
 def or_none(check: Check) -> Check:
@@ -437,6 +469,32 @@ def instances() -> Iterator[object]:
         yield wallets
         yield wallets.wallets[0]
         yield simulator.requests[0]
+        yield from instances_of_the_ledger(simulator, client)
+
+
+def instances_of_the_ledger(simulator: Simulator, client: kazawallet.Client) -> Iterator[object]:
+    method = PaymentMethod.custom(id="118", fields={})
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Ledger.open(f"sqlite://{folder}/ledger.db", client=client) as ledger,
+    ):
+        link = ledger.create_payment_link(ref="order-43", amount="10.50", currency="USD")
+        yield link
+        simulator.fault("currency_changed")
+        [delivery] = simulator.pay(link.url)
+        yield ledger.receive(delivery.body)
+        [payment] = ledger.unsettled()
+        yield payment
+        again = {**json.loads(delivery.body), "currency": "USD"}
+        assert ledger.receive(json.dumps(again).encode()).decision == "conflict"
+        yield ledger.conflicts()[0]
+        ledger.settle(payment.order_id, "paid", by="somebody")
+        yield ledger.decisions()[0]
+        yield ledger.order("order-43")
+        yield ledger.withdraw(
+            reference="payout-1", amount="1", currency="USD", payment_method=method
+        )
+        yield ledger.summary()
 
 
 def test_the_properties_hold_what_is_listed() -> None:
@@ -527,12 +585,15 @@ def test_an_error_is_what_is_listed(error: ListedError) -> None:
         *(getattr(builtins, b) for b in error.bases),
     ]
     assert set(kind.__bases__) == {parent or Exception for parent in parents}
-    if error.code is not None:
-        assert kind.code == error.code
-        assert type(kind("no").code) is str
+    if len(error.codes) == 1:
+        assert kind.code == error.codes[0]
+    for code in error.codes:
+        made = from_core(code, "no", {}, None, None)
+        assert (type(made), made.code) == (kind, code)
+        assert type(made.code) is str
     if error.outcomes:
         assert kind("no").outcome in error.outcomes
-    elif error.code is not None or error.name == "WebhookError":
+    elif error.codes or error.name == "WebhookError":
         assert kind("no").outcome is None
     assert inspect.getdoc(kind)
 
@@ -548,10 +609,10 @@ def test_an_error_has_the_properties_that_are_listed_and_no_more(error: ListedEr
 
 
 def test_the_codes_are_all_different_and_the_roots_have_none() -> None:
-    codes = [error.code for error in ERRORS.values() if error.code]
+    codes = [code for error in ERRORS.values() for code in error.codes]
     assert len(set(codes)) == len(codes)
     for error in ERRORS.values():
-        if error.code is None:
+        if not error.codes:
             assert getattr(kazawallet, error.name).code not in codes
 
 

@@ -1,8 +1,9 @@
-//! Holds the crate against `tests/surface.json`, both ways: what is public and not listed fails,
-//! and so does what is listed and missing.
+//! Holds the core and the ledger against `tests/surface.json`, both ways: what is public and not
+//! listed fails, and so does what is listed and missing.
 //!
-//! The public surface is read from the source in `core/src`: what `lib.rs` gives on, with its
-//! public methods, fields and variants.
+//! The public surface is read from the source in `core/src` and `ledger/src`: what `lib.rs` gives on,
+//! with its public methods, fields and variants. What is `#[doc(hidden)]` is for the other crates of
+//! this workspace, and is no part of it.
 
 #![allow(
     missing_docs,
@@ -18,7 +19,11 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde_json::Value;
-use syn::{Expr, Fields, FnArg, ImplItem, Item, Lit, Pat, Stmt, Type, UseTree, Visibility};
+use syn::parse::{ParseStream, Parser};
+use syn::{
+    Attribute, Expr, Fields, FnArg, Ident, ImplItem, Item, Lit, LitStr, Pat, Stmt, Token, Type,
+    UseTree, Visibility, braced,
+};
 
 // ---------------------------------------------------------------- the list
 
@@ -29,6 +34,7 @@ struct Surface {
     _description: String,
     types: Vec<ListedType>,
     errors: Vec<ListedError>,
+    ledger: Vec<ListedType>,
     testing: Vec<ListedType>,
 }
 
@@ -36,6 +42,8 @@ struct Surface {
 #[serde(deny_unknown_fields)]
 struct ListedType {
     name: String,
+    /// Its name in Rust, where that is another.
+    rust: Option<String>,
     only: Option<Vec<Language>>,
     members: Vec<Member>,
     /// A type of which this one has all members.
@@ -107,6 +115,9 @@ struct ListedError {
     name: String,
     parent: Option<String>,
     code: Option<String>,
+    /// Each variant of `ErrorKind` with its code, where there are several.
+    #[serde(default)]
+    codes: BTreeMap<String, String>,
     #[serde(default)]
     outcome: Vec<String>,
     #[serde(default)]
@@ -125,8 +136,22 @@ enum Language {
     Node,
 }
 
+impl ListedError {
+    /// The variants of `ErrorKind` that it stands for, with their codes.
+    fn kinds(&self) -> impl Iterator<Item = (&str, &str)> {
+        let one = self.rust.as_deref().zip(self.code.as_deref());
+        one.into_iter().chain(self.codes.iter().map(|(kind, code)| (kind.as_str(), code.as_str())))
+    }
+}
+
 fn in_rust(only: &Option<Vec<Language>>) -> bool {
     only.as_ref().is_none_or(|languages| languages.contains(&Language::Rust))
+}
+
+impl ListedType {
+    fn rust_name(&self) -> &str {
+        self.rust.as_deref().unwrap_or(&self.name)
+    }
 }
 
 impl Member {
@@ -208,8 +233,11 @@ impl Source {
     fn read_exports(&mut self, items: &[Item]) {
         for item in items {
             match item {
+                Item::Use(item) if is_hidden(&item.attrs) => {}
                 Item::Use(item) if is_public(&item.vis) => self.read_export(&item.tree),
                 Item::Mod(item) if !is_public(&item.vis) => {}
+                // What the packages' terminal commands call.
+                Item::Mod(item) if item.ident == "program" => {}
                 Item::Use(_) | Item::Macro(_) | Item::Impl(_) => {}
                 Item::Struct(item) if is_public(&item.vis) => {
                     self.exported.insert(item.ident.to_string());
@@ -260,7 +288,7 @@ impl Source {
                         members.insert(variant.ident.to_string(), Seen::Variant);
                     }
                 }
-                Item::Impl(item) if item.trait_.is_none() => {
+                Item::Impl(item) if item.trait_.is_none() && !is_hidden(&item.attrs) => {
                     let Some(name) = type_name(&item.self_ty) else { continue };
                     for function in &item.items {
                         self.read_function(&name, function);
@@ -272,8 +300,18 @@ impl Source {
                     if let Some(defined) = &item.ident {
                         macros.insert(defined.to_string(), functions_in(&tokens));
                     } else if let Some(functions) = macros.get(&called) {
-                        let name = tokens.split_whitespace().last().unwrap_or_default();
+                        let texts = named_texts.parse2(item.mac.tokens.clone()).ok();
+                        let name = match &texts {
+                            Some((name, _)) => name.as_str(),
+                            None => tokens.split_whitespace().last().unwrap_or_default(),
+                        };
                         self.members(name).extend(functions.iter().cloned());
+                        if let Some((name, texts)) = texts {
+                            let variants =
+                                texts.keys().map(|variant| (variant.clone(), Seen::Variant));
+                            self.members(&name).extend(variants);
+                            self.texts.insert(name, texts);
+                        }
                     }
                 }
                 _ => {}
@@ -287,7 +325,7 @@ impl Source {
 
     fn read_function(&mut self, name: &str, item: &ImplItem) {
         match item {
-            ImplItem::Fn(function) if is_public(&function.vis) => {
+            ImplItem::Fn(function) if is_public(&function.vis) && !is_hidden(&function.attrs) => {
                 let has_receiver = matches!(function.sig.inputs.first(), Some(FnArg::Receiver(_)));
                 let seen = match (has_receiver, function.sig.inputs.len()) {
                     (false, _) => Seen::Associated,
@@ -314,6 +352,30 @@ impl Source {
 
 fn is_public(visibility: &Visibility) -> bool {
     matches!(visibility, Visibility::Public(_))
+}
+
+fn is_hidden(attributes: &[Attribute]) -> bool {
+    attributes.iter().any(|attribute| {
+        attribute.path().is_ident("doc")
+            && attribute.parse_args::<Ident>().is_ok_and(|word| word == "hidden")
+    })
+}
+
+/// `Name { Variant = "text", … }`, as a macro of the ledger takes it.
+fn named_texts(input: ParseStream<'_>) -> syn::Result<(String, BTreeMap<String, String>)> {
+    input.call(Attribute::parse_outer)?;
+    let name: Ident = input.parse()?;
+    let variants;
+    braced!(variants in input);
+    let mut texts = BTreeMap::new();
+    while !variants.is_empty() {
+        variants.call(Attribute::parse_outer)?;
+        let variant: Ident = variants.parse()?;
+        variants.parse::<Token![=]>()?;
+        texts.insert(variant.to_string(), variants.parse::<LitStr>()?.value());
+        variants.parse::<Token![,]>()?;
+    }
+    Ok((name.to_string(), texts))
 }
 
 fn type_name(path: &Type) -> Option<String> {
@@ -359,7 +421,7 @@ fn report(complaints: &[String]) {
 /// Complains about members that are listed and missing, or of another kind.
 fn hold_members(listed: &ListedType, source: &Source, complaints: &mut Vec<String>) {
     let nothing = BTreeMap::new();
-    let seen = source.types.get(&listed.name).unwrap_or(&nothing);
+    let seen = source.types.get(listed.rust_name()).unwrap_or(&nothing);
     for member in listed.members.iter().filter(|member| in_rust(&member.only)) {
         let name = member.rust_name();
         match seen.get(name) {
@@ -381,14 +443,24 @@ fn hold_members(listed: &ListedType, source: &Source, complaints: &mut Vec<Strin
 }
 
 #[test]
-fn the_crate_and_the_list_agree_on_the_types() {
-    let (list, source) = (list(), Source::of("core"));
+fn the_core_and_the_list_agree_on_the_types() {
+    let list = list();
+    let kinds = list.errors.iter().flat_map(ListedError::kinds).map(|(kind, _)| kind).collect();
+    hold_types(&list.types, &kinds, &Source::of("core"));
+}
+
+#[test]
+fn the_ledger_and_the_list_agree_on_the_types() {
+    hold_types(&list().ledger, &BTreeSet::new(), &Source::of("ledger"));
+}
+
+/// Holds the types of a crate against the list; `kinds` are the variants of `ErrorKind`.
+fn hold_types(list: &[ListedType], kinds: &BTreeSet<&str>, source: &Source) {
     let mut complaints = source.not_understood.clone();
     let listed: BTreeMap<&str, &ListedType> = list
-        .types
         .iter()
         .filter(|listed| in_rust(&listed.only))
-        .map(|listed| (listed.name.as_str(), listed))
+        .map(|listed| (listed.rust_name(), listed))
         .collect();
 
     for name in &source.exported {
@@ -403,7 +475,7 @@ fn the_crate_and_the_list_agree_on_the_types() {
             .map(Member::rust_name)
             .collect();
         if name == "ErrorKind" {
-            known.extend(list.errors.iter().filter_map(|error| error.rust.as_deref()));
+            known.extend(kinds);
         }
         for member in source.types.get(name).into_iter().flatten().map(|(member, _)| member) {
             if !known.contains(member.as_str()) {
@@ -415,13 +487,13 @@ fn the_crate_and_the_list_agree_on_the_types() {
         if !source.exported.contains(*name) {
             complaints.push(format!("listed and missing: {name}"));
         }
-        hold_members(listed, &source, &mut complaints);
+        hold_members(listed, source, &mut complaints);
     }
     report(&complaints);
 }
 
 #[test]
-fn the_crate_and_the_list_agree_on_errors_and_values() {
+fn the_crates_and_the_list_agree_on_errors_and_values() {
     let (list, source) = (list(), Source::of("core"));
     let mut complaints = Vec::new();
     let (kinds, codes) = (&source.types["ErrorKind"], &source.texts["ErrorKind"]);
@@ -437,11 +509,14 @@ fn the_crate_and_the_list_agree_on_errors_and_values() {
         if error.rust.is_some() != error.code.is_some() {
             complaints.push(format!("{}: a code and a kind go together", error.name));
         }
-        if let (Some(kind), Some(code)) = (&error.rust, &error.code) {
+        if error.code.is_some() && !error.codes.is_empty() {
+            complaints.push(format!("{}: it has a code, or several", error.name));
+        }
+        for (kind, code) in error.kinds() {
             if kinds.get(kind) != Some(&Seen::Variant) {
                 complaints.push(format!("listed and missing: ErrorKind::{kind}"));
             }
-            if codes.get(kind) != Some(code) {
+            if codes.get(kind).map(String::as_str) != Some(code) {
                 complaints.push(format!("ErrorKind::{kind}: its code is not {code}"));
             }
         }
@@ -452,7 +527,15 @@ fn the_crate_and_the_list_agree_on_errors_and_values() {
             complaints.push(format!("{}: Error has no `{property}`", error.name));
         }
     }
-    for listed in list.types.iter().filter(|listed| in_rust(&listed.only)) {
+    let mut values = values_complaints(&list.types, &source);
+    values.extend(values_complaints(&list.ledger, &Source::of("ledger")));
+    complaints.extend(values);
+    report(&complaints);
+}
+
+fn values_complaints(list: &[ListedType], source: &Source) -> Vec<String> {
+    let mut complaints = Vec::new();
+    for listed in list.iter().filter(|listed| in_rust(&listed.only)) {
         for member in listed.members.iter().filter(|member| in_rust(&member.only)) {
             let Some(value) = &member.value else { continue };
             let text = source.texts.get(&listed.name).and_then(|texts| texts.get(&member.name));
@@ -461,7 +544,7 @@ fn the_crate_and_the_list_agree_on_errors_and_values() {
             }
         }
     }
-    report(&complaints);
+    complaints
 }
 
 /// One way only: the simulator has more in Rust, for those who build it into something else.
@@ -481,9 +564,10 @@ fn the_simulator_has_what_is_listed() {
 #[test]
 fn the_list_holds_together() {
     let list = list();
-    let names: BTreeSet<&str> = list.types.iter().map(|listed| listed.name.as_str()).collect();
-    assert_eq!(names.len(), list.types.len(), "a type is listed twice");
-    for listed in &list.types {
+    let types = || list.types.iter().chain(&list.ledger);
+    let names: BTreeSet<&str> = types().map(|listed| listed.name.as_str()).collect();
+    assert_eq!(names.len(), types().count(), "a type is listed twice");
+    for listed in types() {
         let others = [&listed.like, &listed.iterable].into_iter().flatten().map(String::as_str);
         let through = listed.reached_through.iter().filter_map(|path| path.split('.').next());
         for other in others.chain(through) {

@@ -24,6 +24,11 @@ type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
 #[tokio::main]
 async fn main() -> Result<()> {
+    // On a task, as a web server does it: the main thread would have to be woken each time.
+    tokio::spawn(run()).await?
+}
+
+async fn run() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let (receipts, writers, million) = match arguments.as_slice() {

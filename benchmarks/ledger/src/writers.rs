@@ -12,30 +12,40 @@ use crate::Result;
 use crate::database::{Database, Databases, Kind};
 use crate::deliveries::{delivery, put_orders, webhook};
 
-const DELIVERIES: u32 = 4_000;
+const DELIVERIES: u32 = 1_600;
 const WRITERS: [u32; 4] = [1, 2, 4, 8];
+/// How often each is measured, in turns. The median counts.
+const ROUNDS: usize = 3;
 
 pub(crate) async fn compare(databases: &Databases<'_>) -> Result<()> {
     println!("\nDeliveries a second, each on the disk when it is answered");
     println!("  {:<32}{:>8}{:>8}{:>8}{:>8}", "writers", 1, 2, 4, 8);
     for kind in Kind::BOTH {
-        let mut tasks = Vec::new();
-        for writers in WRITERS {
-            tasks.push(with_tasks(&fresh(databases, kind).await?, writers).await?);
+        let (mut tasks, mut processes) = (Row::default(), Row::default());
+        for _ in 0..ROUNDS {
+            for (writers, (tasks, processes)) in
+                WRITERS.into_iter().zip(tasks.iter_mut().zip(&mut processes))
+            {
+                tasks.push(with_tasks(&fresh(databases, kind).await?, writers).await?);
+                processes.push(with_processes(&fresh(databases, kind).await?, writers).await?);
+            }
         }
-        print_row(&format!("{}, tasks of one process", kind.name()), &tasks);
-        let mut processes = Vec::new();
-        for writers in WRITERS {
-            processes.push(with_processes(&fresh(databases, kind).await?, writers).await?);
-        }
-        print_row(&format!("{}, processes", kind.name()), &processes);
+        print_row(&format!("{}, tasks of one process", kind.name()), tasks);
+        print_row(&format!("{}, processes", kind.name()), processes);
     }
     Ok(())
 }
 
-fn print_row(name: &str, figures: &[f64]) {
-    let figures: String = figures.iter().map(|figure| format!("{figure:>8.0}")).collect();
-    println!("  {name:<32}{figures}");
+/// What was measured, for each number of writers.
+type Row = [Vec<f64>; WRITERS.len()];
+
+fn print_row(name: &str, row: Row) {
+    let medians = row.map(|mut figures| {
+        figures.sort_by(f64::total_cmp);
+        figures.get(figures.len() / 2).copied().unwrap_or_default()
+    });
+    let medians: String = medians.map(|figure| format!("{figure:>8.0}")).concat();
+    println!("  {name:<32}{medians}");
 }
 
 /// A ledger with orders to be paid.

@@ -11,31 +11,48 @@ import {
   Client,
   type ClientOptions,
   ConfigurationError,
+  type Conflict,
   type CreateDepositOptions,
+  type CreateOrderLinkOptions,
   type CreatePaymentLinkOptions,
   type CreateWithdrawalOptions,
   type CustomMethod,
+  type Decision,
   type Deposit,
   type Deposits,
   type ErrorCode,
   type HaramRecipient,
   type HttpMethod,
   KazawalletError,
+  Ledger,
+  LedgerError,
+  type LedgerErrorCode,
+  type LedgerOptions,
+  type LedgerWorker,
   type Order,
+  type OrderLink,
   OrderMismatchError,
+  type OrderRecord,
   type Outcome,
   OutcomeUnknownError,
+  type Payment,
   type PaymentEvent,
+  type PaymentHandler,
   type PaymentLink,
   type PaymentLinks,
   PaymentMethod,
+  type Payout,
+  type PayoutState,
+  type PersonDecision,
   RateLimitError,
+  type Receipt,
   type RequestOptions,
   type Response,
   ServerError,
   SignatureVerificationError,
   type SignedFields,
   type Status,
+  type Summary,
   type SyCashRecipient,
   UnexpectedResponseError,
   ValidationError,
@@ -350,4 +367,88 @@ export async function stopped(): Promise<void> {
   await using sim = await Simulator.start();
   await using stack = new AsyncDisposableStack();
   stack.use(sim);
+}
+
+export async function remembers(paymentMethod: PaymentMethod): Promise<void> {
+  await using ledger = await Ledger.open('sqlite:///var/lib/shop/kazawallet.db', {
+    client: new Client(),
+    webhook: null,
+    spool: false,
+    clockMargin: 60_000,
+  });
+  const settings: LedgerOptions = { spool: '/var/spool/shop' };
+  for (const other of [
+    await Ledger.open(),
+    await Ledger.open(settings),
+    await Ledger.open(null, settings),
+  ]) {
+    await other.close();
+  }
+  const order: CreateOrderLinkOptions = { ref: 'order-42', amount: 10n, currency: 'USD' };
+  const link: OrderLink = await ledger.createPaymentLink({
+    ...order,
+    redirectUrl: null,
+    timeout: 5,
+  });
+  const url: string = link.url;
+  const known: OrderRecord | undefined = await ledger.order(link.ref);
+  const since: Date | undefined = known?.linkAt;
+  for (const body of [new Uint8Array(1), new ArrayBuffer(1), 'text', Buffer.from('bytes')]) {
+    const receipt: Receipt = await ledger.receive(body);
+    const event: PaymentEvent = receipt.event;
+    const decision: Decision = receipt.decision;
+    void [event, decision, receipt.duplicate satisfies boolean];
+  }
+  const payment: Payment | undefined = await ledger.payment('pl_1');
+  const bytes: Uint8Array | undefined = payment?.body;
+  const settled: Payment = await ledger.settle('pl_1', 'paid', { by: 'sara', ref: 'order-42' });
+  const again: readonly Receipt[] = await ledger.reverify();
+  const handler: PaymentHandler = async ({ orderId, isPaid }) => console.log(orderId, isPaid);
+  const worker: LedgerWorker = ledger.process(handler, { maxTries: 5, firstPause: 5, lease: null });
+  {
+    await using another = ledger.process((one) => one.tries);
+    await another.stop();
+  }
+  await worker.stop();
+  const due: readonly Payment[] = await ledger.pending({ limit: 5 });
+  await ledger.markProcessed('pl_1');
+  await ledger.retry('pl_1', { by: 'sara', note: undefined });
+  const payout: Payout = await ledger.withdraw({
+    reference: 'salary-7',
+    amount: '10',
+    currency: 'USD',
+    paymentMethod,
+    note: null,
+    timeout: 60_000,
+  });
+  const state: PayoutState = payout.state;
+  await ledger.resolve('salary-7', 'not_paid', { by: 'sara' });
+  const overdue: readonly OrderRecord[] = await ledger.overdue(60_000, { limit: 5 });
+  const conflicts: readonly Conflict[] = await ledger.conflicts();
+  const decisions: readonly PersonDecision[] = await ledger.decisions({ limit: 5 });
+  const summary: Summary = await ledger.summary();
+  const waiting: number = summary.processing.waiting + summary.orders.timed_out;
+  const erased: number = await ledger.forget(new Date());
+  void [
+    url,
+    since,
+    bytes,
+    settled,
+    again,
+    due,
+    state,
+    overdue,
+    conflicts,
+    decisions,
+    waiting,
+    erased,
+  ];
+  try {
+    await ledger.unsettled();
+  } catch (error) {
+    if (error instanceof LedgerError) {
+      const code: LedgerErrorCode = error.code;
+      void [code, new LedgerError('full', { code: 'ledger_full' })];
+    }
+  }
 }

@@ -180,6 +180,10 @@ function isNamed(member, text) {
 
 /** What takes arguments or waits, and needs no word about errors. */
 const THROWS_NOTHING_OF_ITS_OWN = {
+  'Ledger.close': 'it takes nothing, and closing twice does nothing',
+  'Ledger.Symbol.asyncDispose': 'it is `close`',
+  'LedgerWorker.stop': 'it takes nothing, and stopping twice does nothing',
+  'LedgerWorker.Symbol.asyncDispose': 'it is `stop`',
   'Simulator.stop': 'it takes nothing, and stopping twice does nothing',
   'Simulator.Symbol.asyncDispose': 'it is `stop`',
 };

@@ -6,7 +6,10 @@ import {
   Client,
   Deposit,
   type KazawalletError,
+  Ledger,
+  type LedgerWorker,
   type Order,
+  type OrderLink,
   type Outcome,
   PaymentEvent,
   PaymentLink,
@@ -243,4 +246,53 @@ export async function disposed(sim: Simulator): Promise<void> {
   // @ts-expect-error
   await using alsoNot = client;
   void [stopped, notStarted, alsoNot];
+}
+
+export async function ledgers(
+  ledger: Ledger,
+  worker: LedgerWorker,
+  link: OrderLink,
+): Promise<void> {
+  // @ts-expect-error
+  new Ledger();
+  // @ts-expect-error
+  await Ledger.open({ url: 'sqlite:///shop.db' });
+  // @ts-expect-error
+  await Ledger.open('sqlite:///shop.db', { spool: true });
+  // @ts-expect-error
+  await Ledger.open('sqlite:///shop.db', { client: {} });
+  // @ts-expect-error
+  await ledger.createPaymentLink({ amount: '10', currency: 'USD' });
+  // @ts-expect-error
+  await ledger.createPaymentLink({ ref: 'x', amount: '10', currency: 'USD', signal: null });
+  // @ts-expect-error
+  await ledger.receive({ order_id: 'x' });
+  // @ts-expect-error
+  await ledger.settle('pl_1', 'not_paid', { by: 'sara' });
+  // @ts-expect-error
+  await ledger.settle('pl_1', 'paid', {});
+  // @ts-expect-error
+  await ledger.settle('pl_1', 'paid');
+  // @ts-expect-error
+  ledger.process();
+  // @ts-expect-error
+  ledger.process(() => {}, { maxTries: '5' });
+  // @ts-expect-error
+  await ledger.withdraw({ amount: '10', currency: 'USD', paymentMethod });
+  // @ts-expect-error
+  await ledger.resolve('salary-7', 'dismissed', { by: 'sara' });
+  // @ts-expect-error
+  await ledger.overdue();
+  // @ts-expect-error
+  await ledger.forget('2026-01-31');
+  // @ts-expect-error
+  await ledger.unsettled(5);
+  // @ts-expect-error
+  link.url = 'https://shop.example';
+  // @ts-expect-error
+  (await ledger.payment('pl_1')).ref;
+  // @ts-expect-error
+  (await ledger.unsettled()).push();
+  // @ts-expect-error
+  worker.start();
 }

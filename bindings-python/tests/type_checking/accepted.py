@@ -2,7 +2,9 @@
 """What a type checker must accept, with the types that it must see. It is read, and never run."""
 
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, Literal
 
 from typing_extensions import assert_type
@@ -13,19 +15,32 @@ from kazawallet import (
     APIError,
     APITimeoutError,
     AsyncClient,
+    AsyncLedger,
+    AsyncLedgerWorker,
     Client,
+    Conflict,
     Deposit,
     KazawalletError,
+    Ledger,
+    LedgerError,
+    LedgerWorker,
+    OrderLink,
     OrderMismatchError,
+    OrderRecord,
     Outcome,
     OutcomeUnknownError,
+    Payment,
     PaymentEvent,
     PaymentLink,
     PaymentMethod,
+    Payout,
+    PersonDecision,
     RateLimitError,
+    Receipt,
     Response,
     ServerError,
     Status,
+    Summary,
     UnexpectedResponseError,
     ValidationError,
     Wallet,
@@ -171,9 +186,98 @@ def webhooks(body: bytes, text: str) -> None:
     assert_type(matched, PaymentEvent)
 
 
+def ledger(body: bytes, client: Client, before: datetime) -> None:
+    ledger = Ledger.open("sqlite:///var/lib/shop/kazawallet.db", client=client)
+    assert_type(ledger, Ledger)
+    Ledger.open(
+        webhook=Webhook("key", "secret"), spool=Path("spool"), clock_margin=timedelta(minutes=1)
+    )
+    Ledger.open("postgres://localhost/shop", client=client, spool=False, clock_margin=90)
+    with ledger as same:
+        assert_type(same, Ledger)
+    link = ledger.create_payment_link(ref="order-42", amount="10.50", currency="USD", timeout=5)
+    assert_type(link, OrderLink)
+    assert_type(link.url, str)
+    assert_type(link.id, str | None)
+    assert_type(link.state, Literal["creating", "open", "timed_out", "paid"])
+    order = ledger.order("order-42")
+    assert_type(order, OrderRecord | None)
+    if order is not None:
+        assert_type(order.amount, Decimal)
+        assert_type(order.created_at, datetime)
+        assert_type(order.paid_at, datetime | None)
+        assert_type(order.paid_by, str | None)
+    receipt = ledger.receive(body)
+    assert_type(receipt, Receipt)
+    assert_type(receipt.event, PaymentEvent)
+    assert_type(receipt.duplicate, bool)
+    assert_type(receipt.problem, str | None)
+    if receipt.decision == "paid":
+        assert_type(receipt.decision, Literal["paid"])
+    payment = ledger.payment(receipt.event.order_id)
+    assert_type(payment, Payment | None)
+    if payment is not None:
+        assert_type(payment.is_paid, bool)
+        assert_type(payment.body, bytes | None)
+        assert_type(payment.processing, Literal["waiting", "done", "parked"] | None)
+    assert_type(ledger.settle("pl_1", "paid", ref="order-42", by="amal", note="…"), Payment)
+    assert_type(ledger.reverify(), list[Receipt])
+    with ledger.process(print, max_tries=3, first_pause=0.5, lease=timedelta(minutes=2)) as worker:
+        assert_type(worker, LedgerWorker)
+        worker.stop()
+    assert_type(ledger.pending(10), list[Payment])
+    ledger.mark_processed("pl_1")
+    assert_type(ledger.retry("pl_1", by="amal"), Payment)
+    payout = ledger.withdraw(
+        reference="salary-1",
+        amount=10,
+        currency="USD",
+        payment_method=PaymentMethod.sy_cash(phone="p"),
+        note=None,
+    )
+    assert_type(payout, Payout)
+    assert_type(
+        payout.state, Literal["not_sent", "sending", "paid", "rejected", "unknown", "not_paid"]
+    )
+    assert_type(payout.deadline, datetime | None)
+    assert_type(ledger.payout("salary-1"), Payout | None)
+    assert_type(ledger.resolve("salary-1", "not_paid", by="amal"), Payout)
+    assert_type(ledger.overdue(timedelta(hours=1), limit=10), list[OrderRecord])
+    assert_type(ledger.unsettled() + ledger.parked(limit=1), list[Payment])
+    assert_type(ledger.unresolved(), list[Payout])
+    assert_type(ledger.conflicts(), list[Conflict])
+    assert_type(ledger.decisions(), list[PersonDecision])
+    summary = ledger.summary()
+    assert_type(summary, Summary)
+    assert_type(summary.orders["paid"] + summary.conflicts, int)
+    assert_type(ledger.forget(before), int)
+    ledger.close()
+
+
+async def awaited_ledger(body: bytes, client: AsyncClient, before: datetime) -> None:
+    ledger = await AsyncLedger.open(client=client)
+    assert_type(ledger, AsyncLedger)
+    async with ledger as same:
+        assert_type(same, AsyncLedger)
+
+    async def handle(payment: Payment) -> None:
+        print(payment.order_id)
+
+    async with ledger.process(handle) as worker:
+        assert_type(worker, AsyncLedgerWorker)
+        await worker.stop()
+    assert_type(await ledger.receive(body), Receipt)
+    assert_type(await ledger.summary(), Summary)
+    assert_type(await ledger.forget(before), int)
+    await ledger.close()
+
+
 def errors(client: Client) -> None:
     try:
         client.wallets.list()
+    except LedgerError as error:
+        assert_type(error.code, str)
+        assert_type(error.outcome, Literal["not_sent", "rejected", "unknown"] | None)
     except APITimeoutError as error:
         as_builtin: TimeoutError = error
         print(as_builtin)

@@ -6,12 +6,16 @@ messages of both hold. No other line may be refused. (A `bool` cannot be refused
 checker it is an `int`. It is a `TypeError` when the program runs.)
 """
 
+from datetime import timedelta
 from decimal import Decimal
 
 from kazawallet import (
     AsyncClient,
+    AsyncLedger,
     Client,
     KazawalletError,
+    Ledger,
+    Payment,
     PaymentEvent,
     PaymentLink,
     PaymentMethod,
@@ -123,3 +127,32 @@ async def awaited(asynchronous: AsyncClient) -> None:
     # E: assignment reportAssignmentType "float"
     price: Decimal = 10.5
     print(price)
+
+
+def ledger(ledger: Ledger, payment: Payment) -> None:
+    # E: arg-type reportArgumentType "float"
+    ledger.create_payment_link(ref="1", amount=10.5, currency="USD")
+    # E: call-arg reportCallIssue "ref"
+    ledger.create_payment_link(amount="1", currency="USD")
+    # E: arg-type reportArgumentType "Literal['unpaid']"
+    ledger.settle("pl_1", "unpaid", by="amal")
+    # E: call-arg reportCallIssue "by"
+    ledger.resolve("salary-1", "paid")
+    # E: arg-type reportArgumentType "timedelta"
+    ledger.forget(timedelta(days=1))
+    # E: arg-type reportArgumentType "AsyncClient"
+    Ledger.open(client=AsyncClient())
+    # E: arg-type reportArgumentType "Literal[True]"
+    Ledger.open(spool=True)
+    # E: misc reportAttributeAccessIssue "decision"
+    payment.decision = "paid"
+    # E: comparison-overlap reportUnnecessaryComparison payed
+    if payment.decision == "payed":
+        print("misspelt")
+
+
+async def awaited_ledger(ledger: AsyncLedger) -> None:
+    # E: arg-type reportArgumentType "process"
+    ledger.process(print)
+    # E: attr-defined reportAttributeAccessIssue "orders"
+    print(ledger.summary().orders)

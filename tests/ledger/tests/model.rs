@@ -797,7 +797,7 @@ fn keys<T>(map: &BTreeMap<String, T>, holds: impl Fn(&T) -> bool) -> BTreeSet<St
 }
 
 async fn agrees_with_the_model(database: Database) {
-    let cases = count("LEDGER_MODEL_CASES", 8);
+    let cases = count("LEDGER_MODEL_CASES", 5);
     let mut random = Random::seeded(&format!("the model and {database:?}"));
     for _ in 0..cases {
         let seed = random.next();
