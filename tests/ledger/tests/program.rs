@@ -85,7 +85,7 @@ async fn unknown_payout(shop: &TestShop, ledger: &Ledger, reference: &str) {
 
 /// As if an hour had gone by since the payouts were sent.
 async fn let_deadlines_pass(shop: &TestShop) {
-    let earlier = "UPDATE kazawallet_payouts SET deadline = '2026-01-01T00:00:00.000Z'";
+    let earlier = "UPDATE kazawallet_payouts SET resolvable_at = '2026-01-01T00:00:00.000Z'";
     match shop.database {
         Database::Sqlite => {
             rusqlite::Connection::open(shop.file()).unwrap().execute_batch(earlier).unwrap();

@@ -190,26 +190,32 @@ pub fn code<T>(result: Result<T, Error>) -> &'static str {
     refusal(result).0
 }
 
+/// Runs a test on SQLite and on PostgreSQL, at the same time: most of it is waiting for the disk.
+pub fn on_both_databases<F: Future<Output = ()>>(test: fn(TestShop) -> F) {
+    let on = |database| {
+        let mut runtime = tokio::runtime::Builder::new_multi_thread();
+        runtime.worker_threads(2).enable_all();
+        runtime.build().unwrap().block_on(async { test(TestShop::on(database).await).await });
+    };
+    std::thread::scope(|scope| {
+        let databases = [Database::Sqlite, Database::Postgres];
+        let runs = databases.map(|database| (database, scope.spawn(move || on(database))));
+        let ended = runs.map(|(database, run)| (database, run.join()));
+        for (database, end) in ended {
+            assert!(end.is_ok(), "on {database:?}; what happened is said above");
+        }
+    });
+}
+
 /// Tests that are run on SQLite and on PostgreSQL.
 #[macro_export]
 macro_rules! on_both_databases {
     ($($(#[$about:meta])* async fn $name:ident($shop:ident: $shop_type:ty) $body:block)*) => {$(
         $(#[$about])*
-        mod $name {
-            #[allow(unused_imports)]
-            use super::*;
-
+        #[test]
+        fn $name() {
             async fn test($shop: $shop_type) $body
-
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn on_sqlite() {
-                test($crate::support::TestShop::on($crate::support::Database::Sqlite).await).await;
-            }
-
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn on_postgres() {
-                test($crate::support::TestShop::on($crate::support::Database::Postgres).await).await;
-            }
+            $crate::support::on_both_databases(test);
         }
     )*};
 }
