@@ -14,7 +14,7 @@ from pathlib import Path
 
 import programs
 import pytest
-from ledgers import ORDER, Seen, delivery, opened, wait_until
+from ledgers import ORDER, SALARY, Seen, delivery, opened, wait_until
 from ledgers import sqlite as url_of
 
 from kazawallet.testing import Simulator
@@ -534,6 +534,34 @@ def test_a_process_that_is_killed_loses_nothing_that_it_acknowledged(
         for number in range(int(rest[-1]) if rest else acknowledged):
             assert ledger.payment(f"pl_{number}") is not None
     assert is_sound(tmp_path)
+
+
+def test_another_sqlite_in_the_process_takes_nothing_away(tmp_path: Path, shop: Simulator) -> None:
+    """Python's `sqlite3` is another copy of SQLite: closing the file there removes the ledger's log."""
+    file = tmp_path / "ledger.db"
+    with opened("sync", url_of(tmp_path), shop) as ledger:
+        for number in range(5):
+            assert ledger.receive(delivery(shop.webhook(), f"pl_{number}")).decision == "no_order"
+            ledger.withdraw(**SALARY | {"reference": f"salary-{number}"})
+            before = (tmp_path / "ledger.db-wal").stat().st_ino
+            look = sqlite3.connect(file)
+            look.execute("SELECT COUNT(*) FROM kazawallet_payments").fetchall()
+            look.close()
+            # What the ledger stood on is gone: so is what it would write from here on, unnoticed.
+            log = tmp_path / "ledger.db-wal"
+            assert not log.exists() or log.stat().st_ino != before
+        assert ledger.receive(delivery(shop.webhook(), "pl_5")).decision == "no_order"
+        # As another process would see it, if this one died now.
+        copy = tmp_path / "copy"
+        copy.mkdir()
+        for part in tmp_path.glob("ledger.db*"):
+            (copy / part.name).write_bytes(part.read_bytes())
+    with opened("sync", url_of(copy), shop) as survived:
+        assert all(survived.payment(f"pl_{number}") for number in range(6))
+        for number in range(5):
+            assert survived.withdraw(**SALARY | {"reference": f"salary-{number}"}).state == "paid"
+    assert len(shop.requests) == 5
+    assert is_sound(copy)
 
 
 def test_ctrl_c_ends_a_program_with_a_worker(tmp_path: Path, shop: Simulator) -> None:

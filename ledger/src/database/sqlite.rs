@@ -12,6 +12,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use kazawallet::{Error, ErrorKind};
+use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, ToSql, ffi};
 use tokio::sync::oneshot;
@@ -20,6 +21,11 @@ use super::migrations::Dialect;
 use super::{Durability, PATIENCE, Row, Rows, Statement, Value, closed, error, migrations};
 use crate::times;
 
+const LOG_IS_GONE: &str = "another SQLite library in this process has opened and closed the ledger's \
+                           file, which ends the ledger's locks and removes its log: look at the \
+                           tables from another process";
+/// How often a transaction is run whose log is gone.
+const TRIES: u32 = 3;
 const READ_ONLY: &str = "the ledger's database cannot be written: its file, and the folder that it is \
                          in, must be writable";
 /// A write, or the growing of the log's index, that failed.
@@ -31,6 +37,9 @@ const DIALECT: Dialect = Dialect { bytes: "BLOB", by_key: " WITHOUT ROWID", uniq
 const DURABLE: &str = "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 1000";
 /// A commit waits for no disk, not even to move the log into the file.
 const CHEAP: &str = "PRAGMA synchronous = OFF; PRAGMA wal_autocheckpoint = 0";
+/// How one who waits for the lock looks for it.
+const SHORT_PAUSES: u32 = 200;
+const LONG_PAUSE: Duration = Duration::from_millis(5);
 /// Statements that a connection keeps prepared.
 const PREPARED: usize = 64;
 
@@ -59,8 +68,21 @@ struct Job {
     answer: Answer,
 }
 
-type Answer = oneshot::Sender<Result<Vec<Rows>, Error>>;
+type Answer = oneshot::Sender<Result<Vec<Rows>, Failure>>;
 
+enum Failure {
+    Error(Error),
+    /// The log is not where it was any more: what was written may be in none. See [`Open`].
+    LogIsGone,
+}
+
+impl From<Error> for Failure {
+    fn from(problem: Error) -> Self {
+        Self::Error(problem)
+    }
+}
+
+#[derive(Clone)]
 enum Work {
     Migrate,
     Transaction(Vec<Statement>, Durability),
@@ -109,10 +131,21 @@ impl Sqlite {
     }
 
     async fn run(&self, role: Role, work: Work) -> Result<Vec<Rows>, Error> {
-        let (answer, answered) = oneshot::channel();
-        self.hand_over(role, Job { work, answer })?;
-        // Only a thread that panicked leaves a job unanswered.
-        answered.await.unwrap_or_else(|_| Err(error(ErrorKind::LedgerDamaged, "SQLite failed")))
+        for _ in 0..TRIES {
+            let (answer, answered) = oneshot::channel();
+            self.hand_over(role, Job { work: work.clone(), answer })?;
+            match answered.await {
+                Ok(Ok(rows)) => return Ok(rows),
+                Ok(Err(Failure::Error(problem))) => return Err(problem),
+                Ok(Err(Failure::LogIsGone)) => {
+                    tracing::error!("{LOG_IS_GONE}");
+                    self.lock().stop(); // Whoever asks next opens the file anew.
+                }
+                // Only a thread that panicked leaves a job unanswered.
+                Err(_) => return Err(error(ErrorKind::LedgerDamaged, "SQLite failed")),
+            }
+        }
+        Err(error(ErrorKind::LedgerDamaged, LOG_IS_GONE))
     }
 
     fn hand_over(&self, role: Role, job: Job) -> Result<(), Error> {
@@ -190,7 +223,7 @@ impl Worker {
 
 /// What a thread does until nobody can ask anything of it any more.
 fn serve(role: Role, path: &Path, to_do: &Receiver<Job>) {
-    let mut connection = None;
+    let mut opened = None;
     while let Ok(first) = to_do.recv() {
         let mut jobs = vec![first];
         while jobs.len() < GROUP
@@ -200,16 +233,21 @@ fn serve(role: Role, path: &Path, to_do: &Receiver<Job>) {
         }
         let mut jobs = jobs.into_iter().peekable();
         while let Some(job) = jobs.next() {
-            let open = match opened(&mut connection, role, path) {
-                Ok(open) => open,
-                Err(problem) => {
-                    let _ = job.answer.send(Err(problem));
-                    continue;
-                }
+            let open = match &opened {
+                Some(open) => open,
+                None => match Open::new(role, path) {
+                    Ok(open) => &*opened.insert(open),
+                    Err(problem) => {
+                        let _ = job.answer.send(Err(problem.into()));
+                        continue;
+                    }
+                },
             };
             match job.work {
-                Work::Migrate => drop(job.answer.send(migrate(open))),
-                Work::Scrub => drop(job.answer.send(scrub(open))),
+                Work::Migrate => {
+                    drop(job.answer.send(migrate(&open.connection).map_err(Into::into)))
+                }
+                Work::Scrub => drop(job.answer.send(scrub(&open.connection).map_err(Into::into))),
                 Work::Transaction(statements, durability) => {
                     let mut group = vec![(statements, job.answer)];
                     while let Some(next) = jobs.next_if(|next| next.work.goes_with(durability)) {
@@ -217,15 +255,110 @@ fn serve(role: Role, path: &Path, to_do: &Receiver<Job>) {
                             group.push((statements, next.answer));
                         }
                     }
-                    if !write_group(open, group, durability, role) {
-                        connection = None;
+                    if !open.run_group(group, durability, role) {
+                        opened = None;
                         continue;
                     }
                 }
             }
-            if !open.is_autocommit() {
-                connection = None; // A step of a migration failed: closing it takes all back.
+            if !open.connection.is_autocommit() {
+                opened = None; // A step of a migration failed: closing it takes all back.
             }
+        }
+    }
+}
+
+/// An open connection, and which file its log was when it was opened.
+///
+/// Where another SQLite library in this process closes the file, it ends all of the process's locks
+/// on it, takes itself for the last one, and removes the log, while this library goes on writing into
+/// it. So each time it is looked at whether the log is still there: after what was written, and
+/// before it is answered.
+struct Open {
+    connection: Connection,
+    log: PathBuf,
+    log_is: Option<FileId>,
+}
+
+type FileId = (u64, u64);
+
+#[cfg(unix)]
+fn file_id(path: &Path) -> Option<FileId> {
+    use std::os::unix::fs::MetadataExt as _;
+    std::fs::metadata(path).ok().map(|file| (file.dev(), file.ino()))
+}
+
+/// Elsewhere a file that is open cannot be removed.
+#[cfg(not(unix))]
+fn file_id(_: &Path) -> Option<FileId> {
+    None
+}
+
+impl Open {
+    fn new(role: Role, path: &Path) -> Result<Self, Error> {
+        let connection = open(role, path)?;
+        let mut log = path.as_os_str().to_owned();
+        log.push("-wal");
+        let log = PathBuf::from(log);
+        let log_is = file_id(&log);
+        Ok(Self { connection, log, log_is })
+    }
+
+    fn log_is_gone(&self) -> bool {
+        file_id(&self.log) != self.log_is
+    }
+
+    /// Returns whether the connection is still as it should be.
+    fn run_group(
+        &self,
+        group: Vec<(Vec<Statement>, Answer)>,
+        durability: Durability,
+        role: Role,
+    ) -> bool {
+        let connection = &self.connection;
+        let (to_do, answers): (Vec<_>, Vec<_>) = group.into_iter().unzip();
+        let results = match (role, to_do.as_slice()) {
+            (Role::Reader, _) => {
+                Ok(to_do.iter().map(|statements| all(connection, statements)).collect())
+            }
+            (Role::Writer, [statements]) => {
+                transaction(connection, durability, |connection| all(connection, statements))
+                    .map(|rows| vec![Ok(rows)])
+            }
+            (Role::Writer, many) => transaction(connection, durability, |connection| {
+                many.iter().map(|statements| apart(connection, statements)).collect()
+            }),
+        };
+        // Before the answers, which may bring new work.
+        let restored = durability == Durability::Full || connection.execute_batch(DURABLE).is_ok();
+        if self.log_is_gone() {
+            for answer in answers {
+                let _ = answer.send(Err(Failure::LogIsGone));
+            }
+            return false;
+        }
+        match results {
+            Ok(results) => {
+                for (answer, result) in answers.into_iter().zip(results) {
+                    let _ = answer.send(result.map_err(|problem| of_sqlite(problem).into()));
+                }
+            }
+            Err(problem) => {
+                for answer in answers {
+                    let _ = answer.send(Err(of_sqlite_ref(&problem).into()));
+                }
+            }
+        }
+        restored && connection.is_autocommit()
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        if self.log_is_gone() {
+            // What is in a log that was removed must not go over what came after it.
+            let keep_out = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
+            let _ = self.connection.set_db_config(keep_out, true);
         }
     }
 }
@@ -233,17 +366,6 @@ fn serve(role: Role, path: &Path, to_do: &Receiver<Job>) {
 impl Work {
     fn goes_with(&self, durability: Durability) -> bool {
         matches!(self, Self::Transaction(_, theirs) if *theirs == durability)
-    }
-}
-
-fn opened<'a>(
-    connection: &'a mut Option<Connection>,
-    role: Role,
-    path: &Path,
-) -> Result<&'a Connection, Error> {
-    match connection {
-        Some(open) => Ok(open),
-        none => open(role, path).map(|open| &*none.insert(open)),
     }
 }
 
@@ -270,6 +392,10 @@ fn open(role: Role, path: &Path) -> Result<Connection, Error> {
     if role == Role::Reader {
         connection.execute_batch("PRAGMA query_only = ON").map_err(of_sqlite)?;
     }
+    // The first look opens the log.
+    connection
+        .query_row("SELECT COUNT(*) FROM sqlite_schema", [], |_| Ok(()))
+        .map_err(of_sqlite)?;
     Ok(connection)
 }
 
@@ -293,51 +419,13 @@ fn make_private(path: &Path) -> Result<(), Error> {
     }
 }
 
-/// SQLite's own pauses grow to 100 ms, in which others overtake.
+/// SQLite's own pauses grow to 100 ms, in which others overtake. A lock is held for as long as the
+/// disk takes, so these are short at first, and never alike.
 fn wait_for_lock(tries: i32) -> bool {
-    // From half a millisecond to nine and a half.
-    let pause = Duration::from_millis((tries / 8).clamp(0, 9).unsigned_abs().into())
-        + Duration::from_micros(500);
-    thread::sleep(pause);
-    Duration::from_millis(9) * tries.unsigned_abs() < PATIENCE
-}
-
-/// Returns whether the connection is still as it should be.
-fn write_group(
-    connection: &Connection,
-    group: Vec<(Vec<Statement>, Answer)>,
-    durability: Durability,
-    role: Role,
-) -> bool {
-    let (to_do, answers): (Vec<_>, Vec<_>) = group.into_iter().unzip();
-    let results = match (role, to_do.as_slice()) {
-        (Role::Reader, _) => {
-            Ok(to_do.iter().map(|statements| all(connection, statements)).collect())
-        }
-        (Role::Writer, [statements]) => {
-            transaction(connection, durability, |connection| all(connection, statements))
-                .map(|rows| vec![Ok(rows)])
-        }
-        (Role::Writer, many) => transaction(connection, durability, |connection| {
-            many.iter().map(|statements| apart(connection, statements)).collect()
-        }),
-    };
-    // Before the answers, which may bring new work.
-    let restored = durability == Durability::Full || connection.execute_batch(DURABLE).is_ok();
-    let sound = restored && connection.is_autocommit();
-    match results {
-        Ok(results) => {
-            for (answer, result) in answers.into_iter().zip(results) {
-                let _ = answer.send(result.map_err(of_sqlite));
-            }
-        }
-        Err(problem) => {
-            for answer in answers {
-                let _ = answer.send(Err(of_sqlite_ref(&problem)));
-            }
-        }
-    }
-    sound
+    let tries = u32::try_from(tries).unwrap_or_default();
+    let shortly = tries < SHORT_PAUSES;
+    thread::sleep(if shortly { Duration::from_micros(fastrand::u64(50..400)) } else { LONG_PAUSE });
+    LONG_PAUSE * tries.saturating_sub(SHORT_PAUSES) < PATIENCE
 }
 
 fn transaction<T>(

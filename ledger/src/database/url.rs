@@ -66,9 +66,16 @@ fn sqlite(rest: &str) -> Result<PathBuf, Error> {
             "names no file, and a ledger must outlive its process; {EXAMPLES}"
         )));
     }
-    std::path::absolute(&path).map_err(|problem| {
-        refused("names a file in a folder that cannot be told").caused_by(problem)
-    })
+    // sqlite:///C:/shop/kazawallet.db
+    let path = if cfg!(windows) { path.trim_start_matches('/').to_owned() } else { path };
+    let path = PathBuf::from(path);
+    if !path.is_absolute() {
+        // It would be another ledger for each folder that a process is started in.
+        return Err(refused(&format!(
+            "names a file without the whole path of its folder; {EXAMPLES}"
+        )));
+    }
+    Ok(path)
 }
 
 fn decoded(text: &str) -> Result<String, Error> {

@@ -9,8 +9,9 @@ async fn webhook(State(ledger): State<Ledger>, body: Bytes) -> StatusCode {
         Err(error) => match error.kind() {
             // It proves nothing, and changed nothing. The quarantine has it.
             ErrorKind::SignatureVerification => StatusCode::UNAUTHORIZED,
-            // Perhaps a delivery of a new form. There is no second one: keep the body.
+            // It cannot be read. The quarantine has it, too.
             ErrorKind::WebhookPayload => StatusCode::BAD_REQUEST,
+            // Stored nowhere, and there is no second delivery: have somebody woken.
             _ => StatusCode::SERVICE_UNAVAILABLE,
         },
     }
