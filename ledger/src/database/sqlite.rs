@@ -3,13 +3,14 @@
 //! One thread writes and one reads, each with a connection of its own. What waits for the writer is
 //! written in one transaction, so that many writes at once cost one wait for the disk.
 
+use std::error::Error as _;
 use std::fs::OpenOptions;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kazawallet::{Error, ErrorKind};
 use rusqlite::config::DbConfig;
@@ -296,7 +297,16 @@ fn file_id(_: &Path) -> Option<FileId> {
 
 impl Open {
     fn new(role: Role, path: &Path) -> Result<Self, Error> {
-        let connection = open(role, path)?;
+        // While another process opens or closes the file, SQLite says at once that it is locked.
+        let until = Instant::now() + PATIENCE;
+        let connection = loop {
+            match open(role, path) {
+                Err(problem) if is_busy(&problem) && Instant::now() < until => {
+                    thread::sleep(LONG_PAUSE);
+                }
+                opened => break opened?,
+            }
+        };
         let mut log = path.as_os_str().to_owned();
         log.push("-wal");
         let log = PathBuf::from(log);
@@ -559,6 +569,11 @@ fn scrub(connection: &Connection) -> Result<Vec<Rows>, Error> {
         ));
     }
     Ok(Vec::new())
+}
+
+fn is_busy(problem: &Error) -> bool {
+    let cause = problem.source().and_then(|cause| cause.downcast_ref::<rusqlite::Error>());
+    cause.and_then(rusqlite::Error::sqlite_error_code) == Some(ErrorCode::DatabaseBusy)
 }
 
 fn of_sqlite(problem: rusqlite::Error) -> Error {
