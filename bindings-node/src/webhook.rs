@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use kazawallet::{Amount, Order, PaymentEvent};
+use kazawallet::{Amount, Order, PaymentEvent, WebhookAnswer};
 use napi::JsString;
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
@@ -153,4 +153,29 @@ pub(crate) fn packed(event: &PaymentEvent) -> String {
 /// How long JavaScript finds a text.
 fn characters(text: &str) -> usize {
     if text.is_ascii() { text.len() } else { text.encode_utf16().count() }
+}
+
+/// What a webhook's route answers. The adapters of the web frameworks answer with these.
+#[napi(object, object_from_js = false)]
+pub struct RouteAnswer {
+    pub name: &'static str,
+    pub status: u32,
+    pub body: &'static str,
+}
+
+/// Every answer of a webhook's route.
+#[napi(catch_unwind)]
+pub fn webhook_answers() -> Vec<RouteAnswer> {
+    let answer = |(name, answer): (_, WebhookAnswer)| RouteAnswer {
+        name,
+        status: answer.status.into(),
+        body: answer.body,
+    };
+    WebhookAnswer::by_name().map(answer).into()
+}
+
+/// How many bytes a delivery may have.
+#[napi(catch_unwind)]
+pub fn longest_webhook_body() -> u32 {
+    u32::try_from(WebhookAnswer::LONGEST_BODY).unwrap_or(u32::MAX)
 }

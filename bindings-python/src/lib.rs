@@ -40,11 +40,12 @@ mod _kazawallet {
         Delivery, RecordedRequest, RunningSimulator, SimulatorError, run_simulator,
     };
     #[pymodule_export]
-    use super::webhook::{PaymentEvent, Webhook};
+    use super::webhook::{PaymentEvent, Webhook, webhook_answers};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+        module.add("LONGEST_WEBHOOK_BODY", kazawallet::WebhookAnswer::LONGEST_BODY)?;
         imported::remember_modules(module.py())?;
         errors::remember_exceptions(module.py())?;
         process::notice_forks(module)?;

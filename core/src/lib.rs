@@ -84,7 +84,7 @@ mod withdrawals;
 pub use amount::Amount;
 pub use credentials::{ApiKey, ApiSecret};
 pub use error::{Error, ErrorKind, Outcome};
-pub use webhook::{Order, PaymentEvent, Status, Webhook};
+pub use webhook::{Order, PaymentEvent, Status, Webhook, WebhookAnswer};
 
 #[cfg(feature = "client")]
 pub use call_watch::CallWatch;

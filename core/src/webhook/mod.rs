@@ -1,5 +1,6 @@
 //! Receiving the one webhook that tells of a payment.
 
+mod answer;
 mod event;
 mod payload;
 mod signature;
@@ -7,6 +8,7 @@ mod signature;
 use std::borrow::Cow;
 use std::fmt;
 
+pub use answer::WebhookAnswer;
 pub use event::{Order, PaymentEvent, Status};
 
 use crate::amount::Amount;

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use crate::amount::Amount;
 use crate::error::Error;
 
-const MAX_BODY: usize = 64 * 1024;
+pub(super) const MAX_BODY: usize = 64 * 1024;
 const MAX_FIELD: usize = 1024;
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
