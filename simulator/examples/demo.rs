@@ -103,6 +103,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     sim.stop().await;
+
+    println!("\nNow click it yourself, in a browser:");
+    println!("   the simulator's pages    cargo run -p kazawallet-simulator");
+    println!("                            (it prints the dashboard's address; Ctrl-C stops it)");
+    println!("   a whole shop to click    make shop-axum, make shop-fastapi or make shop-express");
     Ok(())
 }
 

@@ -18,7 +18,7 @@ use serde_json::{Map, Value, json};
 use crate::fault::Fault;
 use crate::server::{BODY_LIMIT, Cut, OwnHost, Shared, one_header};
 use crate::simulator::{is_currency, is_email};
-use crate::state::{NewLink, RecordedRequest};
+use crate::state::{NewLink, OwnAnswer, RecordedRequest};
 use crate::{money, random};
 
 /// The custom field that names the governorate of a Haram payout.
@@ -121,10 +121,12 @@ pub(crate) async fn answer(
     let act = || {
         let mut notes = Vec::new();
         let result = act(&shared, &host, &parts, &body, &mut notes);
+        let (status, answer) = result.unwrap_or_else(Answer::from);
         if let Some(request) = shared.state().request_mut(id) {
             request.notes = notes;
+            request.own_answer = Some(own_answer(status, &answer));
         }
-        result.unwrap_or_else(Answer::from)
+        (status, answer)
     };
     match fault {
         Some(Fault::CloseBeforeActing) => cut.instead_of_answering().await,
@@ -254,7 +256,15 @@ fn recorded(shared: &Shared, parts: &Parts, body: &[u8], fault: Option<Fault>) -
         status: None,
         fault,
         notes: Vec::new(),
+        own_answer: None,
     }
+}
+
+/// What is kept of an answer: its status, and the message in whichever of its places.
+fn own_answer(status: StatusCode, answer: &Value) -> OwnAnswer {
+    let message = answer.get("message").or_else(|| answer.pointer("/error/message"));
+    let message = message.and_then(Value::as_str).unwrap_or_default().to_owned();
+    OwnAnswer { status: status.as_u16(), message }
 }
 
 /// Does what the request asks.

@@ -4,7 +4,12 @@
 //! cookie that only this page's path sees; a form carries it as a field; the API wants a header.
 //! A cookie alone changes nothing.
 
-use std::fmt::Write as _;
+mod delivery_page;
+mod faults;
+mod html;
+mod json;
+mod overview;
+
 use std::sync::Arc;
 
 use axum::body::Bytes;
@@ -14,17 +19,16 @@ use axum::response::{IntoResponse, Response};
 use kazawallet::{Amount, Status};
 use serde_json::{Map, Value, json};
 
-use crate::delivery::{self, Delivery, DeliveryOutcome, Trigger};
+use crate::delivery::{self, Trigger};
 use crate::fault::Fault;
-use crate::page::{self, Language, escaped};
+use crate::page::{self, Language};
 use crate::server::{Shared, one_header};
-use crate::state::{Armed, Link, LinkState, RecordedRequest};
+use crate::state::{Link, LinkState};
 use crate::{Error, random};
 
 static TOKEN: HeaderName = HeaderName::from_static("x-simulator-token");
 
-/// The page shows this many requests and deliveries; the API shows them all.
-const SHOWN: usize = 50;
+const TITLE: &str = "Kazawallet simulator";
 
 /// Cookies do not know ports, so that two simulators need two names.
 fn cookie_name(shared: &Shared) -> String {
@@ -63,25 +67,61 @@ pub(crate) async fn show(
             [(header::LOCATION, "/__simulator/".to_owned()), (header::SET_COOKIE, cookie)];
         return (StatusCode::SEE_OTHER, headers).into_response();
     }
-    let name = cookie_name(&shared);
+    if !is_known(&shared, &headers) {
+        return not_known();
+    }
+    let done = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "done");
+    let html = overview::html(&shared, done.as_ref().map(|(_, done)| &**done));
+    page::page(StatusCode::OK, Language::English, TITLE, &html, "'self'")
+}
+
+/// The page of one delivery.
+pub(crate) async fn show_delivery(
+    FromState(shared): FromState<Arc<Shared>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    if !is_known(&shared, &headers) {
+        return not_known();
+    }
+    let state = shared.state();
+    let delivery = state.deliveries.iter().find(|delivery| delivery.id.to_string() == id);
+    match delivery {
+        Some(delivery) => {
+            let title = format!("Delivery {} – {TITLE}", delivery.id);
+            let html = delivery_page::html(&shared, &state, delivery);
+            page::page(StatusCode::OK, Language::English, &title, &html, "'self'")
+        }
+        None => says(StatusCode::NOT_FOUND, "There is no such delivery."),
+    }
+}
+
+/// Whether the browser has been here with the token.
+fn is_known(shared: &Shared, headers: &HeaderMap) -> bool {
+    let name = cookie_name(shared);
     let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let known = cookies
+    cookies
         .flat_map(|cookies| cookies.split(';'))
         .filter_map(|cookie| cookie.trim().split_once('='))
-        .any(|(cookie, token)| cookie == name && is_token(&shared, token));
-    if !known {
-        let text = "Open the dashboard at the address that was printed where the simulator was \
-                    started: it carries the token.";
-        let title = "Kazawallet simulator";
-        return page::message(StatusCode::FORBIDDEN, Language::English, title, text);
-    }
-    page::page(
-        StatusCode::OK,
-        Language::English,
-        "Kazawallet simulator",
-        &dashboard(&shared),
-        "'self'",
-    )
+        .any(|(cookie, token)| cookie == name && is_token(shared, token))
+}
+
+fn not_known() -> Response {
+    let text = "Open the dashboard at the address that was printed where the simulator was \
+                started: it carries the token.";
+    page::message(StatusCode::FORBIDDEN, Language::English, TITLE, text)
+}
+
+/// A page that says why there is nothing to see or why nothing was done, with the way back.
+fn says(status: StatusCode, text: &str) -> Response {
+    let html = format!(
+        "<section class=\"card\">\n<h1>That did not work</h1>\n\
+         <p class=\"warning\" role=\"alert\">{}</p>\n\
+         <p><a class=\"button\" href=\"/__simulator/\">Back to the dashboard</a></p>\n</section>\n",
+        page::escaped(text)
+    );
+    let title = format!("That did not work – {TITLE}");
+    page::page(status, Language::English, &title, &html, "'none'")
 }
 
 /// `GET /__simulator/api/…`: what happened, as JSON.
@@ -95,14 +135,14 @@ pub(crate) async fn read(
     }
     let state = shared.state();
     let found = match name.as_str() {
-        "requests" => state.requests.iter().map(request_json).collect(),
-        "deliveries" => state.deliveries.iter().map(delivery_json).collect(),
+        "requests" => state.requests.iter().map(json::request).collect(),
+        "deliveries" => state.deliveries.iter().map(json::delivery).collect(),
         "links" => {
             let mut links: Vec<&Link> = state.links.values().collect();
             links.sort_by_key(|link| link.number);
-            links.into_iter().map(link_json).collect()
+            links.into_iter().map(json::link).collect()
         }
-        "faults" => state.faults.iter().map(armed_json).collect(),
+        "faults" => state.faults.iter().map(json::armed).collect(),
         "balances" => {
             let wallet = state.merchants.get(&shared.settings.default_merchant);
             let amounts = wallet.into_iter().flatten();
@@ -137,6 +177,11 @@ pub(crate) async fn control(
     let header = one_header(&headers, &TOKEN).map(str::to_owned);
     let field = || arguments.as_ref().filter(|_| is_form)?.text("token");
     if !header.or_else(field).is_some_and(|given| is_token(&shared, &given)) {
+        if is_form {
+            let text = "This page is of an earlier start of the simulator, which has a new token \
+                        since. Open the address that it printed last.";
+            return says(StatusCode::FORBIDDEN, text);
+        }
         return refused();
     }
     let done = match arguments {
@@ -144,8 +189,12 @@ pub(crate) async fn control(
         None => Err(Error::Configuration("the body is not a JSON object".to_owned())),
     };
     match done {
-        Ok(_) if is_form => {
-            (StatusCode::SEE_OTHER, [(header::LOCATION, "/__simulator/")]).into_response()
+        Ok(answer) if is_form => {
+            let target = match (&*name, answer.get("id")) {
+                ("trigger", Some(id)) => format!("/__simulator/deliveries/{id}"),
+                _ => format!("/__simulator/?done={name}#{}", overview::section_of(&name)),
+            };
+            (StatusCode::SEE_OTHER, [(header::LOCATION, target)]).into_response()
         }
         Ok(answer) => as_json(StatusCode::OK, &answer),
         Err(error) => {
@@ -155,8 +204,7 @@ pub(crate) async fn control(
                 _ => StatusCode::BAD_REQUEST,
             };
             if is_form {
-                let title = "That did not work";
-                page::message(status, Language::English, title, &error.to_string())
+                says(status, &error.to_string())
             } else {
                 as_json(status, &json!({ "error": error.to_string() }))
             }
@@ -170,10 +218,14 @@ async fn act(shared: &Arc<Shared>, name: &str, given: &Arguments) -> Result<Valu
             let as_state = if name == "pay" { LinkState::Paid } else { LinkState::TimedOut };
             let link = given.wanted("link")?;
             let (_, deliveries) = delivery::settle(shared, &link, as_state).await?;
-            Ok(deliveries.iter().map(delivery_json).collect())
+            Ok(deliveries.iter().map(json::delivery).collect())
         }
         "fault" => {
-            let fault: Fault = given.wanted("fault")?.parse()?;
+            let fault = match given.text("value") {
+                Some(value) => format!("{}:{value}", given.wanted("fault")?),
+                None => given.wanted("fault")?,
+            };
+            let fault: Fault = fault.parse()?;
             let times = match given.text("times").as_deref() {
                 None => Some(1),
                 Some("until_cleared") => None,
@@ -185,7 +237,8 @@ async fn act(shared: &Arc<Shared>, name: &str, given: &Arguments) -> Result<Valu
             Ok(json!({ "armed": fault.to_string() }))
         }
         "clear_faults" => {
-            shared.state().faults.clear();
+            let fault = given.text("fault").map(|fault| fault.parse()).transpose()?;
+            shared.state().disarm(fault);
             Ok(json!({}))
         }
         "webhook_url" => {
@@ -208,7 +261,7 @@ async fn act(shared: &Arc<Shared>, name: &str, given: &Arguments) -> Result<Valu
             if let Some(status) = given.text("status") {
                 trigger = trigger.status(status_of(&status));
             }
-            Ok(delivery_json(&delivery::trigger(shared, trigger).await?))
+            Ok(json::delivery(&delivery::trigger(shared, trigger).await?))
         }
         _ => Err(Error::Configuration(format!("there is no action {name:?}"))),
     }
@@ -239,227 +292,4 @@ impl Arguments {
     fn wanted(&self, name: &str) -> Result<String, Error> {
         self.text(name).ok_or_else(|| Error::Configuration(format!("{name} is missing")))
     }
-}
-
-fn request_json(request: &RecordedRequest) -> Value {
-    json!({
-        "id": request.id,
-        "at_ms": millis(request.at),
-        "method": request.method,
-        "path": request.path,
-        "headers": request.headers,
-        "body": request.body,
-        "status": request.status,
-        "fault": request.fault.map(|fault| fault.to_string()),
-        "notes": request.notes,
-    })
-}
-
-fn delivery_json(delivery: &Delivery) -> Value {
-    let (outcome, reason) = match &delivery.outcome {
-        DeliveryOutcome::Pending => ("pending", None),
-        DeliveryOutcome::Answered { .. } => ("answered", None),
-        DeliveryOutcome::Failed { reason } => ("failed", Some(reason)),
-        DeliveryOutcome::NotSent { reason } => ("not_sent", Some(reason)),
-    };
-    json!({
-        "id": delivery.id,
-        "at_ms": millis(delivery.at),
-        "order_id": delivery.order_id,
-        "url": delivery.url,
-        "content_type": delivery.content_type,
-        "body": delivery.body,
-        "fault": delivery.fault.map(|fault| fault.to_string()),
-        "outcome": outcome,
-        "status": delivery.answered(),
-        "reason": reason,
-        "took_ms": millis(delivery.took),
-    })
-}
-
-fn link_json(link: &Link) -> Value {
-    json!({
-        "id": link.id,
-        "amount": link.amount.as_str(),
-        "currency": link.currency,
-        "ref": link.reference,
-        "redirect_url": link.redirect_url,
-        "state": link.state.as_str(),
-    })
-}
-
-fn armed_json(armed: &Armed) -> Value {
-    json!({ "fault": armed.fault.to_string(), "times": armed.times })
-}
-
-fn millis(duration: std::time::Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// The dashboard's HTML. What comes from outside is escaped where it is put in.
-fn dashboard(shared: &Shared) -> String {
-    let state = shared.state();
-    let token = format!(
-        "<input type=\"hidden\" name=\"token\" value=\"{}\">",
-        escaped(&shared.settings.control_token)
-    );
-    let webhook_url = escaped(state.webhook_url.as_deref().unwrap_or_default());
-    let mut html = String::new();
-    // Writing to a String cannot fail.
-    let _ = write!(
-        html,
-        "<h1>Kazawallet simulator</h1>\n<dl>\n\
-         <dt>Base URL</dt><dd><code>{url}/wallet</code></dd>\n\
-         <dt>Merchant</dt><dd>{merchant}</dd>\n\
-         <dt>Keys</dt><dd>printed where the simulator was started</dd>\n</dl>\n\
-         <p><a href=\"/__simulator/\">Refresh</a></p>\n\
-         <form method=\"post\" action=\"/__simulator/api/webhook_url\">{token}\n\
-         <label>Webhook URL <input type=\"url\" name=\"url\" size=\"40\" value=\"{webhook_url}\"></label>\n\
-         <button>Set</button></form>\n<h2>Balances</h2>\n<dl>\n",
-        url = escaped(&shared.origin()),
-        merchant = escaped(&shared.settings.default_merchant),
-    );
-    let wallet = state.merchants.get(&shared.settings.default_merchant);
-    for (currency, amount) in wallet.into_iter().flatten() {
-        let _ = writeln!(html, "<dt>{}</dt><dd>{amount}</dd>", escaped(currency));
-    }
-    html.push_str("</dl>\n<h2>Payment links</h2>\n");
-    let mut links: Vec<&Link> = state.links.values().collect();
-    links.sort_by_key(|link| std::cmp::Reverse(link.number));
-    table(
-        &mut html,
-        "Newest first.",
-        &["Link", "Amount", "Reference", "State", ""],
-        links.into_iter().take(SHOWN).map(|link| {
-            let id = escaped(&link.id);
-            let forms = if link.state == LinkState::Open {
-                ["pay", "time_out"]
-                    .map(|action| {
-                        format!(
-                            "<form method=\"post\" action=\"/__simulator/api/{action}\">{token}\
-                             <input type=\"hidden\" name=\"link\" value=\"{id}\">\
-                             <button>{}</button></form>",
-                            if action == "pay" { "Pay" } else { "Time out" }
-                        )
-                    })
-                    .concat()
-            } else {
-                String::new()
-            };
-            vec![
-                format!("<a href=\"/pay/{id}\">{id}</a>"),
-                format!("{} {}", escaped(link.amount.as_str()), escaped(&link.currency)),
-                format!("<bdi>{}</bdi>", escaped(link.reference.as_deref().unwrap_or_default())),
-                link.state.as_str().to_owned(),
-                forms,
-            ]
-        }),
-    );
-    html.push_str("<h2>Deliveries</h2>\n");
-    table(
-        &mut html,
-        "Webhooks, newest first. Each is sent once, whatever the answer.",
-        &["No.", "Order", "Outcome", "Fault", "Body"],
-        state.deliveries.iter().rev().take(SHOWN).map(|delivery| {
-            vec![
-                delivery.id.to_string(),
-                escaped(&delivery.order_id),
-                format!(
-                    "{}<br>{}",
-                    escaped(&delivery.outcome.to_string()),
-                    escaped(delivery.url.as_deref().unwrap_or_default())
-                ),
-                delivery.fault.map(|fault| fault.to_string()).unwrap_or_default(),
-                format!(
-                    "{}<pre dir=\"ltr\">{}</pre>",
-                    delivery.content_type,
-                    escaped(&delivery.body)
-                ),
-            ]
-        }),
-    );
-    html.push_str("<h2>Requests</h2>\n");
-    table(
-        &mut html,
-        "To the API, newest first. Keys are masked.",
-        &["No.", "Request", "Answer", "Fault", "Sent"],
-        state.requests.iter().rev().take(SHOWN).map(|request| {
-            let headers = request.headers.iter().fold(String::new(), |mut text, (name, value)| {
-                let _ = writeln!(text, "{name}: {value}");
-                text
-            });
-            vec![
-                request.id.to_string(),
-                format!("{} {}", escaped(&request.method), escaped(&request.path)),
-                request.status.map_or_else(|| "none".to_owned(), |status| status.to_string()),
-                request.fault.map(|fault| fault.to_string()).unwrap_or_default(),
-                format!(
-                    "{}<details><summary>Headers and body</summary><pre dir=\"ltr\">{}\n{}</pre></details>",
-                    escaped(&request.notes.join("; ")),
-                    escaped(&headers),
-                    escaped(&request.body)
-                ),
-            ]
-        }),
-    );
-    let options = Fault::ALL.map(|fault| format!("<option>{fault}</option>")).concat();
-    let armed: Vec<String> = state
-        .faults
-        .iter()
-        .map(|armed| match armed.times {
-            Some(times) => format!("{} (times: {times})", armed.fault),
-            None => format!("{} (until cleared)", armed.fault),
-        })
-        .collect();
-    let armed = if armed.is_empty() { "none".to_owned() } else { armed.join(", ") };
-    let _ = write!(
-        html,
-        "<h2>Faults</h2>\n<p>Armed: {armed}</p>\n\
-         <form method=\"post\" action=\"/__simulator/api/fault\">{token}\n\
-         <label>Fault <select name=\"fault\">{options}</select></label>\n\
-         <label>Times, or until_cleared <input name=\"times\" value=\"1\" size=\"12\"></label>\n\
-         <button>Arm</button></form>\n\
-         <form method=\"post\" action=\"/__simulator/api/clear_faults\">{token}\
-         <button>Clear all</button></form>\n\
-         <h2>Send one delivery</h2>\n\
-         <form method=\"post\" action=\"/__simulator/api/trigger\">{token}\n\
-         <label>To URL <input type=\"url\" name=\"url\" size=\"40\" required value=\"{webhook_url}\"></label>\n\
-         <label>Amount <input name=\"amount\" value=\"10.50\" required size=\"10\"></label>\n\
-         <label>Currency <input name=\"currency\" value=\"USD\" size=\"6\"></label>\n\
-         <label>Reference <input name=\"ref\" value=\"order-42\" size=\"14\"></label>\n\
-         <label>Status <select name=\"status\"><option>fulfilled</option><option>timed_out</option></select></label>\n\
-         <button>Send</button></form>\n",
-    );
-    html
-}
-
-/// A table whose cells are HTML already.
-fn table(
-    html: &mut String,
-    caption: &str,
-    columns: &[&str],
-    rows: impl Iterator<Item = Vec<String>>,
-) {
-    let _ = write!(html, "<div class=\"scroll\"><table><caption>{caption}</caption>\n<thead><tr>");
-    for column in columns {
-        if column.is_empty() {
-            html.push_str("<td></td>");
-        } else {
-            let _ = write!(html, "<th scope=\"col\">{column}</th>");
-        }
-    }
-    html.push_str("</tr></thead>\n<tbody>\n");
-    let mut none = true;
-    for row in rows {
-        none = false;
-        html.push_str("<tr>");
-        for cell in row {
-            let _ = write!(html, "<td>{cell}</td>");
-        }
-        html.push_str("</tr>\n");
-    }
-    if none {
-        let _ = writeln!(html, "<tr><td colspan=\"{}\">None yet.</td></tr>", columns.len());
-    }
-    html.push_str("</tbody></table></div>\n");
 }

@@ -15,6 +15,13 @@ use crate::{Error, random};
 /// A delivery that is not answered within this time has failed, unless set otherwise.
 pub(crate) const TIME_LIMIT: Duration = Duration::from_secs(5);
 
+/// What a delivery calls its sender.
+pub(crate) const USER_AGENT: &str = concat!("kazawallet-simulator/", env!("CARGO_PKG_VERSION"));
+
+/// How many bytes of a receiver's answer are kept, and how long they are waited for.
+const SHOWN_ANSWER: usize = 2 * 1024;
+const SHOWN_ANSWER_TIME: Duration = Duration::from_secs(1);
+
 /// One webhook delivery, as it went out or would have gone out.
 #[derive(Clone)]
 #[non_exhaustive]
@@ -37,6 +44,8 @@ pub struct Delivery {
     pub outcome: DeliveryOutcome,
     /// How long the attempt took.
     pub took: Duration,
+    /// The beginning of what the receiver answered.
+    pub(crate) answer: String,
 }
 
 impl Delivery {
@@ -162,10 +171,7 @@ impl Trigger {
     /// does not answer is not an error: the delivery's outcome says it.
     pub async fn send(self, webhook: &Webhook) -> Result<Delivery, Error> {
         let mut delivery = self.prepare(webhook)?;
-        let url = delivery.url.clone().unwrap_or_default();
-        let begun = Instant::now();
-        delivery.outcome = Courier::new(TIME_LIMIT).send(&url, &delivery).await;
-        delivery.took = begun.elapsed();
+        Courier::new(TIME_LIMIT).send(&mut delivery).await;
         Ok(delivery)
     }
 
@@ -284,6 +290,7 @@ impl Message {
             fault,
             outcome: DeliveryOutcome::Pending,
             took: Duration::ZERO,
+            answer: String::new(),
         }
     }
 }
@@ -311,24 +318,54 @@ impl Courier {
         Self { time_limit, http: OnceLock::new() }
     }
 
-    async fn send(&self, url: &str, delivery: &Delivery) -> DeliveryOutcome {
-        let http = match self.http.get_or_init(|| http_client(self.time_limit)) {
-            Ok(http) => http,
-            Err(reason) => return DeliveryOutcome::Failed { reason: reason.clone() },
-        };
-        let request = http
-            .post(url)
-            .header("content-type", &delivery.content_type)
-            .header("user-agent", concat!("kazawallet-simulator/", env!("CARGO_PKG_VERSION")))
-            .body(delivery.body.clone());
-        match request.send().await {
-            Ok(response) => DeliveryOutcome::Answered { status: response.status().as_u16() },
-            Err(error) if error.is_timeout() => DeliveryOutcome::Failed {
-                reason: format!("no answer within {:?}", self.time_limit),
-            },
-            Err(error) => DeliveryOutcome::Failed { reason: described(&error.without_url()) },
+    /// Sends it once, and writes down how that ended.
+    async fn send(&self, delivery: &mut Delivery) {
+        let begun = Instant::now();
+        let answered = self.attempt(delivery).await;
+        // The answer is its head; a receiver that is slow with the rest has answered.
+        delivery.took = begun.elapsed();
+        match answered {
+            Ok(response) => {
+                delivery.outcome = DeliveryOutcome::Answered { status: response.status().as_u16() };
+                delivery.answer = beginning(response).await;
+            }
+            Err(reason) => delivery.outcome = DeliveryOutcome::Failed { reason },
         }
     }
+
+    async fn attempt(&self, delivery: &Delivery) -> Result<reqwest::Response, String> {
+        let http = self.http.get_or_init(|| http_client(self.time_limit));
+        let request = http
+            .as_ref()
+            .map_err(String::clone)?
+            .post(delivery.url.as_deref().unwrap_or_default())
+            .header("content-type", &delivery.content_type)
+            .header("user-agent", USER_AGENT)
+            .body(delivery.body.clone());
+        request.send().await.map_err(|error| {
+            if error.is_timeout() {
+                format!("no answer within {:?}", self.time_limit)
+            } else {
+                described(&error.without_url())
+            }
+        })
+    }
+}
+
+/// The beginning of an answer's body, as far as it comes without delay: it is only shown.
+async fn beginning(mut response: reqwest::Response) -> String {
+    let mut bytes = Vec::new();
+    let read = async {
+        while bytes.len() < SHOWN_ANSWER
+            && let Ok(Some(piece)) = response.chunk().await
+        {
+            bytes.extend_from_slice(&piece);
+        }
+    };
+    // What has come until then is kept.
+    let _ = tokio::time::timeout(SHOWN_ANSWER_TIME, read).await;
+    bytes.truncate(SHOWN_ANSWER);
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// An error with what caused it, in one line.
@@ -422,11 +459,8 @@ async fn send_all(
             if delivery.outcome != DeliveryOutcome::Pending {
                 continue;
             }
-            let url = delivery.url.clone().unwrap_or_default();
-            let begun = Instant::now();
-            delivery.outcome = task.courier.send(&url, delivery).await;
-            delivery.took = begun.elapsed();
-            task.state().finish_delivery(delivery.id, delivery.outcome.clone(), delivery.took);
+            task.courier.send(delivery).await;
+            task.state().finish_delivery(delivery);
         }
         // Nobody may be waiting any more; the record has it all the same.
         let _ = done.send(deliveries);

@@ -88,14 +88,14 @@ pub(crate) fn page(
             "<strong>Simulator.</strong> This is not Kazawallet, and no money moves."
         }
         Language::Arabic => {
-            "<strong>محاكاة.</strong> هذه الصفحة ليست كازاواليت، ولا تُنقل فيها أي أموال."
+            "<strong>محاكاة للتجربة.</strong> هذه الصفحة ليست كازاواليت، ولا تُنقل فيها أي أموال."
         }
     };
     let html = format!(
         "<!doctype html>\n<html lang=\"{lang}\" dir=\"{dir}\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <title>{title}</title>\n<link rel=\"stylesheet\" href=\"/style.css\">\n</head>\n<body>\n\
-         <p class=\"notice\" role=\"note\">{notice}</p>\n<main>\n{body}</main>\n</body>\n</html>\n",
+         <header class=\"notice\"><p>{notice}</p></header>\n<main>\n{body}</main>\n</body>\n</html>\n",
         lang = language.code(),
         dir = language.direction(),
     );
@@ -114,19 +114,18 @@ pub(crate) fn page(
 /// A page that only says something. `title` and `text` are escaped here.
 pub(crate) fn message(status: StatusCode, language: Language, title: &str, text: &str) -> Response {
     let (title, text) = (escaped(title), escaped(text));
-    let body = format!("<h1>{title}</h1>\n<p>{text}</p>\n");
+    let body = format!("<section class=\"card\">\n<h1>{title}</h1>\n<p>{text}</p>\n</section>\n");
     page(status, language, &title, &body, "'none'")
 }
 
 /// The first page: what this is.
 pub(crate) async fn welcome() -> Response {
-    message(
-        StatusCode::OK,
-        Language::English,
-        "Kazawallet simulator",
-        "A local stand-in for the provider's API. The dashboard's address, with its token, was \
-         printed where the simulator was started.",
-    )
+    let body = "<section class=\"card\">\n<h1>Kazawallet simulator</h1>\n\
+        <p>A local stand-in for the provider's API. The dashboard's address, with its token, was \
+        printed where the simulator was started.</p>\n\
+        <p>Where this browser has been there already: <a href=\"/__simulator/\">the dashboard</a>.</p>\n\
+        </section>\n";
+    page(StatusCode::OK, Language::English, "Kazawallet simulator", body, "'none'")
 }
 
 pub(crate) async fn style() -> Response {

@@ -224,7 +224,7 @@ impl Simulator {
 
     /// Disarms every fault.
     pub fn clear_faults(&self) {
-        self.shared.state().faults.clear();
+        self.shared.state().disarm(None);
     }
 
     /// Where deliveries go; `None` for nowhere.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use kazawallet::Amount;
 use rust_decimal::Decimal;
 
-use crate::delivery::{Delivery, DeliveryOutcome};
+use crate::delivery::Delivery;
 use crate::fault::Fault;
 use crate::{Error, money, random};
 
@@ -98,6 +98,17 @@ pub struct RecordedRequest {
     pub fault: Option<Fault>,
     /// What the documentation does not ask for, though it was not refused.
     pub notes: Vec<String>,
+    /// What the simulator made of it; `None` where a fault kept it from acting at all.
+    pub(crate) own_answer: Option<OwnAnswer>,
+}
+
+/// What the simulator itself answered to a request, before a fault spoiled it. Where money moved,
+/// this says so, and not what the caller saw.
+#[derive(Clone)]
+pub(crate) struct OwnAnswer {
+    pub(crate) status: u16,
+    /// Its message, where it has one.
+    pub(crate) message: String,
 }
 
 impl RecordedRequest {
@@ -226,10 +237,10 @@ impl State {
         self.deliveries.push_back(delivery.clone());
     }
 
-    pub(crate) fn finish_delivery(&mut self, id: u64, outcome: DeliveryOutcome, took: Duration) {
-        if let Some(kept) = self.deliveries.iter_mut().rev().find(|kept| kept.id == id) {
-            kept.outcome = outcome;
-            kept.took = took;
+    /// Keeps how a delivery ended.
+    pub(crate) fn finish_delivery(&mut self, finished: &Delivery) {
+        if let Some(kept) = self.deliveries.iter_mut().rev().find(|kept| kept.id == finished.id) {
+            kept.clone_from(finished);
         }
     }
 
@@ -239,6 +250,11 @@ impl State {
             self.faults.push(Armed { fault, times });
         }
         Ok(())
+    }
+
+    /// Disarms one kind of fault, with its value, or all of them.
+    pub(crate) fn disarm(&mut self, fault: Option<Fault>) {
+        self.faults.retain(|armed| fault.is_some_and(|fault| armed.fault != fault));
     }
 
     /// The fault to play now, the one armed first, counted down.

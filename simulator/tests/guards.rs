@@ -5,7 +5,9 @@ mod support;
 
 use kazawallet_simulator::{Fault, LinkState, Simulator};
 use serde_json::{Value, json};
-use support::{Message, Receiver, call, create_link, get, link_body, post_form, send};
+use support::{
+    Message, Receiver, call, create_link, dashboard_cookie, get, link_body, post_form, send,
+};
 
 async fn control(sim: &Simulator, name: &str, body: Value) -> Message {
     let headers =
@@ -125,16 +127,6 @@ async fn every_control_call_wants_the_token() {
     let answer = send(sim.address(), "POST", "/__simulator/api/pay", &headers, &body).await;
     assert_eq!(answer.unwrap().status(), 403);
     assert_eq!(sim.links()[0].state, LinkState::Open);
-}
-
-async fn dashboard_cookie(sim: &Simulator) -> String {
-    let url = sim.dashboard_url();
-    let path = url.strip_prefix(&format!("http://{}", sim.address())).unwrap();
-    let answer = get(sim, path, &[]).await;
-    assert_eq!((answer.status(), answer.header("location")), (303, Some("/__simulator/")));
-    let cookie = answer.header("set-cookie").unwrap();
-    assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"), "{cookie}");
-    cookie.split(';').next().unwrap().to_owned()
 }
 
 #[tokio::test]

@@ -1,6 +1,8 @@
 //! A bare HTTP client and a webhook receiver: nothing stands between the tests and the wire.
 #![allow(dead_code, clippy::unwrap_used, clippy::panic)]
 
+pub mod html;
+
 use std::io::{Error, ErrorKind, Result};
 use std::net::SocketAddr;
 
@@ -131,6 +133,17 @@ pub async fn call(sim: &Simulator, path: &str, body: &Value) -> Message {
     try_call(sim, path, body).await.unwrap()
 }
 
+/// Opens the dashboard at its printed address, and returns the cookie that this gives.
+pub async fn dashboard_cookie(sim: &Simulator) -> String {
+    let url = sim.dashboard_url();
+    let path = url.strip_prefix(&format!("http://{}", sim.address())).unwrap();
+    let answer = get(sim, path, &[]).await;
+    assert_eq!((answer.status(), answer.header("location")), (303, Some("/__simulator/")));
+    let cookie = answer.header("set-cookie").unwrap();
+    assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"), "{cookie}");
+    cookie.split(';').next().unwrap().to_owned()
+}
+
 pub fn link_body(sim: &Simulator) -> Value {
     serde_json::json!({
         "amount": "10.50", "currency": "USD", "email": sim.merchant_email(), "ref": "order-42",
@@ -166,15 +179,22 @@ pub struct Receiver {
 
 impl Receiver {
     pub async fn start(status: u16) -> Self {
+        Self::answering(format!("HTTP/1.1 {status} X\r\ncontent-length: 0\r\n\r\n")).await
+    }
+
+    /// One that answers these bytes, and leaves the connection open for a while.
+    pub async fn answering(answer: String) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/webhook", listener.local_addr().unwrap());
         let (sender, received) = mpsc::unbounded_channel();
         let task = tokio::spawn(async move {
+            // Closed when the next one is answered.
+            let mut last = None;
             loop {
                 let (mut stream, _) = listener.accept().await.unwrap();
                 let message = read(&mut stream).await.unwrap();
-                let answer = format!("HTTP/1.1 {status} X\r\ncontent-length: 0\r\n\r\n");
                 stream.write_all(answer.as_bytes()).await.unwrap();
+                last.replace(stream);
                 if sender.send(message).is_err() {
                     return;
                 }
