@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use kazawallet::{CreatePaymentLink, Webhook};
@@ -11,41 +13,61 @@ use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-const README: &str = include_str!("../../../README.md");
-const LEDGER: &str = include_str!("../../../docs/ledger.md");
-const LEDGER_README: &str = include_str!("../../../ledger/README.md");
-
-/// The README's Rust programs, in order.
-const README_PROGRAMS: [(&str, &str); 6] = [
-    ("first_call", include_str!("../src/bin/first_call.rs")),
-    ("create_link", include_str!("../src/bin/create_link.rs")),
-    ("receive_webhook", include_str!("../src/bin/receive_webhook.rs")),
-    ("pay_out", include_str!("../src/bin/pay_out.rs")),
-    ("balances", include_str!("../src/bin/balances.rs")),
-    ("simulator", include_str!("../src/bin/simulator.rs")),
-];
-
-/// Those of the guide to the ledger.
-const LEDGER_PROGRAMS: [(&str, &str); 4] = [
-    ("ledger_order", include_str!("../src/bin/ledger_order.rs")),
-    ("ledger_webhook", include_str!("../src/bin/ledger_webhook.rs")),
-    ("ledger_cron", include_str!("../src/bin/ledger_cron.rs")),
-    ("ledger_payout", include_str!("../src/bin/ledger_payout.rs")),
-];
+/// The programs' sources: `src/bin` here, and the test of the guide to testing.
+const PROGRAMS: [&str; 2] = ["src/bin", "tests/shop.rs"];
+/// Which documents show programs: the files with such names in these folders of the repository.
+const DOCUMENTS: [(&str, &str); 3] = [("", "README"), ("docs", ""), ("ledger", "README")];
 
 #[test]
 fn the_documents_show_these_programs() {
-    for (document, programs) in [
-        (README, &README_PROGRAMS[..]),
-        (LEDGER, &LEDGER_PROGRAMS[..]),
-        (LEDGER_README, &LEDGER_PROGRAMS[..1]),
-    ] {
-        let shown = blocks(document, "rust");
-        assert_eq!(shown.len(), programs.len(), "a Rust block has no program here");
-        for ((name, program), shown) in programs.iter().zip(shown) {
-            assert_eq!(&shown, program, "the document's block differs from src/bin/{name}.rs");
+    let programs: Vec<(PathBuf, String)> =
+        PROGRAMS.iter().flat_map(|path| files_in(&here().join(path), "", "rs")).collect();
+    let documents = DOCUMENTS
+        .iter()
+        .flat_map(|(folder, name)| files_in(&repository().join(folder), name, "md"));
+    let mut shown = BTreeSet::new();
+    for (document, text) in documents {
+        for block in blocks(&text, "rust") {
+            let same = programs.iter().find(|(_, program)| program == block);
+            let (program, _) = same.unwrap_or_else(|| {
+                panic!("a block of {} is no program here:\n{block}", document.display())
+            });
+            shown.insert(program.clone());
         }
     }
+    let all: BTreeSet<PathBuf> = programs.into_iter().map(|(path, _)| path).collect();
+    assert_eq!(shown, all, "each program is shown somewhere");
+}
+
+#[test]
+fn each_program_is_run_here() {
+    let here_in_full = include_str!("programs.rs");
+    for (path, _) in files_in(&here().join("src/bin"), "", "rs") {
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        assert!(here_in_full.contains(&format!("CARGO_BIN_EXE_{name}\"")), "{name} is not");
+    }
+}
+
+fn here() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn repository() -> PathBuf {
+    here().join("../..")
+}
+
+/// The files of a folder, or the one file, with such a name and ending, each with its text.
+fn files_in(path: &Path, name: &str, ending: &str) -> Vec<(PathBuf, String)> {
+    if path.is_file() {
+        return vec![(path.to_owned(), std::fs::read_to_string(path).unwrap())];
+    }
+    let entries = std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap());
+    let wanted = entries.filter(|entry| {
+        let file = entry.file_name().into_string().unwrap();
+        file.starts_with(name) && file.ends_with(&format!(".{ending}"))
+    });
+    let paths = wanted.map(|entry| entry.path());
+    paths.map(|path| (path.clone(), std::fs::read_to_string(&path).unwrap())).collect()
 }
 
 fn blocks<'a>(document: &'a str, language: &str) -> Vec<&'a str> {
@@ -202,11 +224,69 @@ async fn the_ledger_pays_out_once() {
 }
 
 #[tokio::test]
+async fn the_route_of_the_guide_hands_a_payment_to_its_handler() {
+    let (sim, shop) = (Simulator::start().await.unwrap(), Shop::new());
+    let ledger = Ledger::open(&shop.url).client(sim.client()).await.unwrap();
+    let order = CreatePaymentLink::new("10.50".parse().unwrap(), "USD").reference("order-42");
+    let link = ledger.create_payment_link(order).await.unwrap();
+
+    let mut server = shop.spawn(env!("CARGO_BIN_EXE_webhook_route"), &sim);
+    let mut lines = BufReader::new(server.stdout.take().unwrap()).lines();
+    let listening = lines.next_line().await.unwrap().unwrap();
+    sim.set_webhook_url(Some(listening.strip_prefix("listening on ").unwrap())).unwrap();
+    let delivery = &sim.pay(&link.url).await.unwrap()[0];
+    assert!(matches!(delivery.outcome, DeliveryOutcome::Answered { status: 200, .. }));
+    assert_eq!(lines.next_line().await.unwrap().unwrap(), "order-42 is paid");
+    ledger.close().await;
+}
+
+#[tokio::test]
+async fn a_refund_is_paid_once() {
+    let (sim, shop) = (Simulator::start().await.unwrap(), Shop::new());
+    let before = sim.balance("SYP");
+    let said = shop.output(env!("CARGO_BIN_EXE_refund"), &sim).await;
+    assert_eq!(said, "paid\npaid\n");
+    assert_eq!(before - sim.balance("SYP"), "50000".parse().unwrap());
+
+    let (sim, shop) = (Simulator::start().await.unwrap(), Shop::new());
+    sim.fault(Fault::CloseAfterActing).unwrap();
+    let said = shop.output(env!("CARGO_BIN_EXE_refund"), &sim).await;
+    assert_eq!(said.lines().count(), 2);
+    assert!(said.lines().all(|line| line.starts_with("money may have moved: ")), "{said}");
+    assert_eq!(before - sim.balance("SYP"), "50000".parse().unwrap());
+}
+
+#[tokio::test]
+async fn errors_are_told_by_their_kinds() {
+    let sim = Simulator::start().await.unwrap();
+    let errors = env!("CARGO_BIN_EXE_errors");
+    assert!(output(errors, &sim).await.starts_with("Send the customer to "));
+    for (fault, told) in [
+        (Fault::AnswerStatus(401), "have somebody woken: "),
+        (Fault::AnswerStatus(403), "no link: permission_denied (Some(Rejected)): "),
+    ] {
+        sim.fault(fault).unwrap();
+        let said = output(errors, &sim).await;
+        assert!(said.starts_with(told), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn the_wallet_is_held_against_the_ledger() {
+    let (sim, shop) = (Simulator::start().await.unwrap(), Shop::new());
+    shop.output(env!("CARGO_BIN_EXE_refund"), &sim).await;
+    let said = shop.output(env!("CARGO_BIN_EXE_reconcile"), &sim).await;
+    let lines: Vec<&str> = said.lines().collect();
+    assert!(lines.contains(&"1000.00 USD") && lines.contains(&"1 payouts are paid"), "{said}");
+}
+
+#[tokio::test]
 async fn the_guides_queries_fit_the_tables() {
     let shop = Shop::new();
     Ledger::open(&shop.url).await.unwrap().close().await;
     let tables = rusqlite::Connection::open(shop.file()).unwrap();
-    let [queries] = blocks(LEDGER, "sql").try_into().unwrap();
+    let guide = std::fs::read_to_string(repository().join("docs/ledger.md")).unwrap();
+    let [queries] = blocks(&guide, "sql").try_into().unwrap();
     let statements: Vec<&str> = queries.split(';').filter(|text| !text.trim().is_empty()).collect();
     assert_eq!(statements.len(), 5);
     for statement in statements {
