@@ -39,6 +39,7 @@
 //! # Features
 //! - `client` (default): the HTTP client, on tokio. Without it the crate is webhooks and amounts
 //!   alone, and compiles for `wasm32-unknown-unknown`.
+//! - `axum`: the webhook's route for axum 0.8, in the module `axum`; also without the client.
 //! - `rust_decimal`: conversions between [`Amount`] and `rust_decimal::Decimal`.
 //!
 //! # Where a fact comes from
@@ -49,6 +50,8 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod amount;
+#[cfg(feature = "axum")]
+pub mod axum;
 #[cfg(feature = "client")]
 mod call_watch;
 #[cfg(feature = "client")]

@@ -41,7 +41,15 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # Features
+//! - `cli` (default): the terminal program.
+//! - `axum`: the webhook's route for axum 0.8, in the module `axum`.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+#[cfg(feature = "axum")]
+pub mod axum;
 mod database;
 mod digests;
 mod forgetting;

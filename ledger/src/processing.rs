@@ -252,6 +252,11 @@ where
                     handler(payment).await.map_err(|problem| problem.to_string())
                 });
                 let handled = handled.await;
+                if !matches!(handled, Ok(Ok(()))) {
+                    // What it says may be anybody's data; the ledger keeps it.
+                    let order_id = claim.payment.order_id.as_str();
+                    tracing::warn!(order_id, tries = claim.payment.tries, "a handler failed");
+                }
                 let recorded = match handled {
                     Ok(Ok(())) => claim.done().await,
                     Ok(Err(problem)) => claim.failed(&problem).await,
@@ -267,6 +272,28 @@ where
             }
         });
         Worker { stop, task }
+    }
+
+    /// Runs a worker while a server runs, then stops it. The server's own end is what is returned.
+    ///
+    /// Where this is dropped before that, the worker runs on until the ledger is closed.
+    ///
+    /// ```no_run
+    /// # async fn example(
+    /// #     ledger: kazawallet_ledger::Ledger,
+    /// #     server: impl Future<Output = std::io::Result<()>>,
+    /// # ) -> std::io::Result<()> {
+    /// # async fn on_payment(_: kazawallet_ledger::Payment) -> std::io::Result<()> { Ok(()) }
+    /// ledger.process(on_payment).while_serving(server).await?;
+    /// ledger.close().await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn while_serving<S: IntoFuture>(self, server: S) -> S::Output {
+        let worker = self.start();
+        let ended = server.await;
+        worker.stop().await;
+        ended
     }
 }
 

@@ -178,6 +178,7 @@ enum Seen {
     Method,
     Field,
     Variant,
+    Constant,
 }
 
 impl Seen {
@@ -186,7 +187,7 @@ impl Seen {
             MemberKind::Constructor => self == Self::Associated,
             MemberKind::Method => matches!(self, Self::Accessor | Self::Method),
             MemberKind::Property => matches!(self, Self::Accessor | Self::Field),
-            MemberKind::Value => self == Self::Variant,
+            MemberKind::Value => matches!(self, Self::Variant | Self::Constant),
         }
     }
 }
@@ -238,6 +239,8 @@ impl Source {
                 Item::Mod(item) if !is_public(&item.vis) => {}
                 // What the packages' terminal commands call.
                 Item::Mod(item) if item.ident == "program" => {}
+                // A framework's adapter, of which each language has others.
+                Item::Mod(item) if item.ident == "axum" => {}
                 Item::Use(_) | Item::Macro(_) | Item::Impl(_) => {}
                 Item::Struct(item) if is_public(&item.vis) => {
                     self.exported.insert(item.ident.to_string());
@@ -343,7 +346,7 @@ impl Source {
                 self.members(name).insert(called, seen);
             }
             ImplItem::Const(constant) if is_public(&constant.vis) => {
-                self.not_understood.push(format!("{name}::{}, a constant", constant.ident));
+                self.members(name).insert(constant.ident.to_string(), Seen::Constant);
             }
             _ => {}
         }
