@@ -11,15 +11,24 @@ RUFF := .tools/ruff-$(RUFF_VERSION)
 # The test of 500 calls at once needs more open files than macOS gives a shell.
 MORE_FILES := ulimit -n 4096 2>/dev/null || true
 FUZZ_SECONDS := 660
+PIP_QUIET := --quiet --disable-pip-version-check --no-input
+NPM_QUIET := --no-audit --no-fund --loglevel=error
+# Debian's, where there is no browser and it may be installed; else the tests say what is missing.
+CHROMIUM := if ! { command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null && \
+	test "$$(id -u)" = 0 && command -v apt-get >/dev/null; then \
+	apt-get update -qq && \
+	apt-get install -qq --yes --no-install-recommends chromium fonts-noto-core; fi
 # How often a process is killed, for each database; how many random stories the ledger and its model are told.
 SOAK_KILLS := 520
 SOAK_STORIES := 200
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench soak fuzz
+.PHONY: help demo shop-fastapi shop-express shop-axum test lint bench soak fuzz
 
 help:
 	@echo "make demo   a payment and a payout against the simulator, an attack and an accident"
+	@echo "make shop-fastapi, shop-express, shop-axum"
+	@echo "            a small shop and the simulator beside it, to click through, until Ctrl-C"
 	@echo "make test   every test, from the public face"
 	@echo "make lint   formatting, clippy, docs, types, licences, the oldest compiler, generated files"
 	@echo "make bench  speed, side by side with what people would use instead"
@@ -30,6 +39,30 @@ demo:
 	@echo "== building the simulator and the demo (the first time takes a minute or two)"
 	@cargo build --quiet --locked --package kazawallet-simulator --example demo
 	@cargo run --quiet --locked --package kazawallet-simulator --example demo
+
+# The shop is at http://127.0.0.1:8000/, or at the port that PORT says.
+shop-fastapi: ENVIRONMENT := .tools/shop-fastapi
+shop-fastapi:
+	@echo "== building the Python package (the first time takes some minutes)"
+	@python3 bindings-python/run_tests.py --build-only
+	@test -x $(ENVIRONMENT)/bin/python || python3 -m venv $(ENVIRONMENT)
+	@$(ENVIRONMENT)/bin/pip install $(PIP_QUIET) --requirement examples/fastapi/requirements.txt
+	@$(ENVIRONMENT)/bin/pip install $(PIP_QUIET) --force-reinstall --no-deps target/wheels/kazawallet-*-abi3-*.whl
+	@examples/with-simulator "$(ENVIRONMENT)/bin/python -m kazawallet simulator" \
+		$(ENVIRONMENT)/bin/python examples/fastapi/shop.py
+
+shop-express:
+	@echo "== building the Node package (the first time takes some minutes)"
+	@node bindings-node/run-tests.mjs --build-only
+	@cd examples/express && npm ci $(NPM_QUIET)
+	@cd examples/express && npm install --no-save $(NPM_QUIET) ../../target/npm/kazawallet-*.tgz
+	@cd examples/express && ../with-simulator "node_modules/.bin/kazawallet simulator" node shop.mjs
+
+shop-axum:
+	@echo "== building the simulator and the shop (the first time takes some minutes)"
+	@cargo build --quiet --locked --package kazawallet-simulator --package kazawallet-example-axum
+	@examples/with-simulator "cargo run --quiet --locked --package kazawallet-simulator --" \
+		cargo run --quiet --locked --package kazawallet-example-axum
 
 test:
 	@echo "== tests of the core without its client: webhooks and amounts alone"
@@ -43,6 +76,9 @@ test:
 	python3 bindings-python/run_tests.py
 	@echo "== the Node package: its tarballs, on Node.js 20 to 26, Bun and Deno"
 	node bindings-node/run-tests.mjs
+	@echo "== the examples, used in a headless Chromium, beside the simulator"
+	@$(CHROMIUM)
+	node tests/browser/run.mjs
 
 lint: $(CARGO_DENY)/bin/cargo-deny $(RUFF)/bin/ruff
 	@echo "== formatting"
