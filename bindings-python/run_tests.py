@@ -4,8 +4,9 @@
 
 It builds the release wheel, looks at what is in it, finds every CPython from 3.10 up on this
 machine, installs the wheel into a fresh environment of each, and runs the tests there, away from
-the source tree. The type checkers run once, on the newest. Nothing but Python's standard library
-is needed to start it, besides Rust; what else it takes is installed into `.tools`, and stays there.
+the source tree. The type checkers and the load test run once, on the newest. Nothing but Python's
+standard library is needed to start it, besides Rust; what else it takes is installed into `.tools`,
+and stays there.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ from pathlib import Path
 PACKAGE = Path(__file__).resolve().parent
 REPOSITORY = PACKAGE.parent
 TESTS = PACKAGE / "tests"
-TYPE_TESTS = TESTS / "type_checking"
+# What need not be run on more than one interpreter: the type checkers, and a measure under load.
+ON_THE_NEWEST = (TESTS / "type_checking", TESTS / "test_frameworks_load.py")
 TARGET = REPOSITORY / os.environ.get("CARGO_TARGET_DIR", "target")
 SCRIPTED_SIMULATOR = TARGET / "debug" / "kazawallet-simulator"
 SERVE_POSTGRES = TARGET / "debug" / "serve_postgres"
@@ -285,6 +287,7 @@ def problems_of(wheel: Path) -> list[str]:
         wanted = [
             "kazawallet/py.typed",
             "kazawallet/_kazawallet.pyi",
+            *(f"kazawallet/contrib/{name}.py" for name in ("starlette", "flask", "django")),
             "pytest_kazawallet/py.typed",
             f"{metadata}/licenses/LICENSE-APACHE",
             f"{metadata}/licenses/LICENSE-MIT",
@@ -295,7 +298,7 @@ def problems_of(wheel: Path) -> list[str]:
         if len(libraries) != 1 or not libraries[0].startswith("kazawallet/_kazawallet."):
             problems.append(f"not one native module alone: {libraries}")
         allowed = re.compile(
-            r"(kazawallet|pytest_kazawallet)/[^/]+\.(py|pyi|typed|so|pyd)"
+            r"(kazawallet|pytest_kazawallet)/(contrib/)?[^/]+\.(py|pyi|typed|so|pyd)"
             rf"|{re.escape(metadata)}/.+"
         )
         for name in names:
@@ -341,7 +344,7 @@ def run_everywhere(
                 run_on,
                 *(interpreter, wheel, pip, Path(folder) / interpreter.minor, arguments),
                 # The newest comes first, and has the most to do.
-                with_type_checkers=number == 0,
+                newest=number == 0,
             )
             for number, (interpreter, wheel) in enumerate(runs)
         ]
@@ -367,7 +370,7 @@ def run_on(
     folder: Path,
     arguments: Sequence[str],
     *,
-    with_type_checkers: bool,
+    newest: bool,
 ) -> int:
     """Installs the wheel into a fresh environment and runs pytest; returns pytest's status."""
     started = time.monotonic()
@@ -385,13 +388,13 @@ def run_on(
     # Without an index: it stands on nothing but Python.
     run([*install, "--no-index", wheel])
     run([*install, "--requirement", TESTS / "requirements.txt"])
-    if with_type_checkers:
+    if newest:
         run([*install, "--requirement", TESTS / "type_checkers.txt"])
     command: list[str | Path] = [
         python,
         *("-m", "pytest", "--quiet", "--tb=short", "--color=no", "-p", "no:cacheprovider"),
         *("-c", str(PACKAGE / "pyproject.toml"), "--rootdir", str(PACKAGE)),
-        *([] if with_type_checkers else ["--ignore", str(TYPE_TESTS)]),
+        *([] if newest else [f"--ignore={path}" for path in ON_THE_NEWEST]),
         *arguments,
         TESTS,
     ]

@@ -851,6 +851,12 @@ class Claimed:
     def failed(self, error: str) -> LedgerCall[bool]: ...
     def release(self) -> None: ...
 
+LONGEST_WEBHOOK_BODY: int
+
+def webhook_answers() -> dict[str, tuple[int, bytes]]:
+    """What a webhook's route answers, by name: each a status and a JSON body. The adapters of the web
+    frameworks answer with these."""
+
 class SimulatorError(Exception):
     """The simulator cannot be used so: a setting, a fault or a link that it does not know."""
 

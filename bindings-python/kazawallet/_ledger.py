@@ -171,7 +171,7 @@ class Ledger:
         """Verifies a delivery, holds it against its order, decides it and stores it.
 
         It returns once the delivery would survive a power cut: then answer 200. Where it raises, answer
-        400 to a `WebhookPayloadError`, 401 to a `SignatureVerificationError`, 503 to a `LedgerError`. Go
+        400 to a `WebhookPayloadError`, 401 to a `SignatureVerificationError`, 500 to a `LedgerError`. Go
         by the receipt's `decision`; neither the status nor the currency nor the ref of the event is
         signed. The signed order id settles one order, once.
 

@@ -5,20 +5,27 @@ from __future__ import annotations
 import ast
 import doctest
 import inspect
+import json
 import pydoc
 import re
+import signal
+import subprocess
+import sys
 import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+import documents
 import programs
 import pytest
 import readme_programs
+from repository import REPOSITORY
 
 import kazawallet
 import pytest_kazawallet
 from kazawallet import (
+    Ledger,
     _async_client,
     _async_ledger,
     _client,
@@ -366,19 +373,152 @@ def test_the_examples_do_what_they_show(name: str) -> None:
     assert result.failed == 0, "".join(said)
 
 
-# --- the READMEs -------------------------------------------------------------------------------
+# --- the READMEs and the guides ------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("readme", readme_programs.READMES)
-def test_a_readme_shows_python(readme: str) -> None:
-    assert readme_programs.programs_of(readme)
+def test_what_shows_python_is_read() -> None:
+    guides = ("deploying", "errors", "going-live", "ledger", "migrating", "payouts", "testing")
+    wanted = {f"docs/{guide}.md" for guide in (*guides, "webhooks")}
+    wanted |= {"README.md", "bindings-python/README.md"}
+    assert wanted <= {program.document for program in readme_programs.ALL}
 
 
-@pytest.mark.parametrize("program", readme_programs.ALL, ids=lambda program: str(program.name))
-def test_a_program_of_a_readme_runs(program: readme_programs.ReadmeProgram, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "program", readme_programs.of_kind("program"), ids=lambda program: str(program.name)
+)
+def test_a_program_of_a_document_runs(
+    program: readme_programs.ReadmeProgram, tmp_path: Path
+) -> None:
     """Against a fresh simulator and a fresh ledger that the environment names; a warning is an error."""
-    ledger = {"KAZAWALLET_LEDGER": f"sqlite://{tmp_path}/kazawallet.db"}
     with Simulator() as sim:
         programs.run(
-            program.text, provider=sim, options=("-W", "error"), environment=ledger
+            program.text,
+            provider=sim,
+            options=("-W", "error"),
+            environment=environment_of_a_shop(tmp_path),
         ).check_is_clean()
+
+
+def environment_of_a_shop(folder: Path) -> dict[str, str]:
+    return {
+        "KAZAWALLET_LEDGER": f"sqlite://{folder}/kazawallet.db",
+        "KAZAWALLET_PREVIOUS_API_KEY": "sim_key_of_before",
+        "KAZAWALLET_PREVIOUS_API_SECRET": "sim_secret_of_before",
+    }
+
+
+@pytest.mark.parametrize(
+    "application", readme_programs.of_kind("application"), ids=lambda program: str(program.name)
+)
+def test_an_application_of_a_document_receives_a_payment(
+    application: readme_programs.ReadmeProgram, tmp_path: Path
+) -> None:
+    """Behind a real server; a customer pays at the simulator, and the handler tells of it."""
+    environment = environment_of_a_shop(tmp_path)
+    source = readme_programs.served(application)
+    with (
+        Simulator() as sim,
+        sim.client() as client,
+        Ledger.open(environment["KAZAWALLET_LEDGER"], client=client) as ledger,
+        programs.Program(source, provider=sim, environment=environment) as shop,
+    ):
+        link = ledger.create_payment_link(ref="order-42", amount="10.50", currency="USD")
+        sim.webhook_url = f"http://127.0.0.1:{shop.line()}/webhooks/kazawallet"
+        [delivery] = sim.pay(link)
+        assert delivery.outcome == "answered 200"
+        assert shop.line() == "order-42 is paid"
+        shop.send_signal(signal.SIGTERM)
+        ended = shop.end()
+    # Once it has stopped, uvicorn ends by the signal that it was sent.
+    assert (ended.stdout, ended.stderr) == ("", "")
+    assert ended.status in (0, -signal.SIGTERM)
+
+
+@pytest.mark.parametrize(
+    "worker", readme_programs.of_kind("worker"), ids=lambda program: str(program.name)
+)
+def test_a_worker_of_a_document_is_handed_a_payment(
+    worker: readme_programs.ReadmeProgram, tmp_path: Path
+) -> None:
+    environment = environment_of_a_shop(tmp_path)
+    with (
+        Simulator() as sim,
+        sim.client() as client,
+        Ledger.open(environment["KAZAWALLET_LEDGER"], client=client) as ledger,
+        programs.Program(worker.text, provider=sim, environment=environment) as process,
+    ):
+        link = ledger.create_payment_link(ref="order-42", amount="10.50", currency="USD")
+        [delivery] = sim.pay(link)
+        ledger.receive(delivery.body)
+        assert process.line() == "order-42 is paid"
+        process.send_signal(signal.SIGTERM)
+        process.end().check_is_clean()
+
+
+@pytest.mark.parametrize(
+    "tests", readme_programs.of_kind("tests"), ids=lambda program: str(program.name)
+)
+def test_the_tests_of_a_document_pass(tests: readme_programs.ReadmeProgram, tmp_path: Path) -> None:
+    file = tmp_path / "test_shop.py"
+    file.write_text(tests.text, encoding="utf-8")
+    ran = subprocess.run(
+        [sys.executable, *("-m", "pytest", "-q", "--color=no", "-p", "no:cacheprovider"), file],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        cwd=tmp_path,
+        timeout=programs.GUARD,
+        check=False,
+    )
+    number = tests.text.count("def test_")
+    assert ran.returncode == 0 and f"{number} passed" in ran.stdout, ran.stdout + ran.stderr
+
+
+@pytest.mark.parametrize(
+    "excerpt", readme_programs.of_kind("excerpt"), ids=lambda program: str(program.name)
+)
+def test_an_excerpt_of_a_document_is_python(excerpt: readme_programs.ReadmeProgram) -> None:
+    ast.parse(excerpt.text)
+
+
+def test_every_kind_is_shown() -> None:
+    shown = {program.kind for program in readme_programs.ALL}
+    assert shown == set(get_args(readme_programs.Kind))
+
+
+@pytest.mark.parametrize(
+    "document", documents.DOCUMENTS, ids=lambda path: str(path.relative_to(REPOSITORY))
+)
+def test_the_links_of_a_document_lead_somewhere(document: Path) -> None:
+    assert not documents.broken_links(document)
+
+
+def test_every_guide_is_in_the_index() -> None:
+    index = REPOSITORY / "docs" / "README.md"
+    shown = set(re.findall(r"\]\(([a-z-]+\.md)\)", index.read_text(encoding="utf-8")))
+    assert shown == {path.name for path in index.parent.glob("*.md")} - {"README.md"}
+
+
+def test_the_guide_to_errors_tells_of_each() -> None:
+    """Its class, its code and its outcomes, as `tests/surface.json` lists them; and of no other."""
+    surface = json.loads((REPOSITORY / "tests" / "surface.json").read_text(encoding="utf-8"))
+    wanted: set[tuple[str, str, frozenset[str]]] = set()
+    of_the_ledger: set[str] = set()
+    for error in surface["errors"]:
+        if "codes" in error:
+            of_the_ledger |= set(error["codes"].values())
+        elif error["parent"] is not None:
+            outcomes = frozenset(error.get("outcome", ()))
+            wanted.add((error["name"], error.get("code", ""), outcomes))
+    told: set[tuple[str, str, frozenset[str]]] = set()
+    told_of_the_ledger: set[str] = set()
+    for cells in documents.rows(REPOSITORY / "docs" / "errors.md"):
+        name = re.match(r"`([A-Z]\w+Error)`", cells[0])
+        if name is not None and len(cells) >= 4 and re.fullmatch(r"(`\w+`)?", cells[1]):
+            outcomes = frozenset(re.findall(r"not_sent|rejected|unknown", cells[2]))
+            of_webhooks = "Webhook" in name[1] or len(cells) == 4
+            told.add((name[1], cells[1].strip("`"), frozenset() if of_webhooks else outcomes))
+        elif cells[0].startswith("`ledger_"):
+            told_of_the_ledger.add(cells[0].strip("`"))
+    assert told == wanted
+    assert told_of_the_ledger == of_the_ledger

@@ -25,6 +25,7 @@ NOT_IMPORTED = (
     "enum",
     "dataclasses",
     "pytest",
+    "kazawallet.contrib",
     "kazawallet.testing",
     "kazawallet._ledger",
     "kazawallet._async_ledger",

@@ -303,7 +303,7 @@ def test_the_testing_module_gives_what_is_listed_and_no_more() -> None:
 
 def test_there_is_no_other_public_module() -> None:
     modules = {module.name for module in pkgutil.iter_modules(kazawallet.__path__)}
-    assert public(modules) == {"testing"}
+    assert public(modules) == {"contrib", "testing"}
 
 
 def test_the_version_is_the_distributions() -> None:

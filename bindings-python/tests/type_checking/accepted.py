@@ -7,6 +7,13 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
 
+from django.urls import path
+from fastapi import FastAPI
+from flask import Flask
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response as HTTPResponse
+from starlette.routing import Route
 from typing_extensions import assert_type
 
 import kazawallet
@@ -49,6 +56,9 @@ from kazawallet import (
     WebhookPayloadError,
     Withdrawal,
 )
+from kazawallet.contrib.django import WebhookReceiver as InDjango
+from kazawallet.contrib.flask import WebhookReceiver as InFlask
+from kazawallet.contrib.starlette import WebhookReceiver as InStarlette
 from kazawallet.testing import (
     AsyncSimulator,
     Delivery,
@@ -378,3 +388,48 @@ async def simulators_awaited() -> None:
 
 def from_pytest(kazawallet_simulator: Simulator) -> None:
     assert_type(kazawallet_simulator.client(), Client)
+
+
+def blocking_frameworks(webhook: Webhook, ledger: Ledger) -> None:
+    def on_payment(payment: Payment) -> None:
+        print(payment.is_paid)
+
+    def on_event(event: PaymentEvent) -> None:
+        print(event.is_fulfilled)
+
+    in_flask = InFlask(ledger, on_payment)
+    assert_type(in_flask.init_app(Flask("shop"), "/webhooks/kazawallet"), None)
+    assert_type(in_flask.ledger, Ledger)
+    assert_type(in_flask.start(), None)
+    assert_type(in_flask.stop(), None)
+    InFlask(lambda: Ledger.open(client=Client()), on_payment)
+    InFlask(webhook, on_event)
+    in_django = InDjango(Ledger.open, worker=False)
+    path("webhooks/kazawallet", in_django.view)
+    InDjango(webhook, lambda event: print(event.ref))
+
+
+async def asynchronous_frameworks(webhook: Webhook, ledger: AsyncLedger, request: Request) -> None:
+    async def on_payment(payment: Payment) -> None:
+        print(payment.is_paid)
+
+    async def on_event(event: PaymentEvent) -> None:
+        print(event.is_fulfilled)
+
+    async def open_ledger() -> AsyncLedger:
+        return await AsyncLedger.open(client=AsyncClient())
+
+    receiver = InStarlette(open_ledger, on_payment)
+    InStarlette(lambda: AsyncLedger.open(), on_payment, worker=True)
+    InStarlette(ledger, worker=False)
+    InStarlette(webhook, on_event)
+    Starlette(lifespan=receiver.lifespan, routes=[Route("/webhooks/kazawallet", receiver)])
+    app = FastAPI(lifespan=receiver.lifespan)
+    app.add_route("/webhooks/kazawallet", receiver)
+    app.mount("/webhooks", receiver)
+    async with receiver as same:
+        assert_type(same, InStarlette)
+        assert_type(receiver.ledger, AsyncLedger)
+        assert_type(await receiver(request), HTTPResponse)
+    await receiver.start()
+    await receiver.stop()

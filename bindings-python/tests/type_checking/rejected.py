@@ -21,6 +21,8 @@ from kazawallet import (
     PaymentMethod,
     Webhook,
 )
+from kazawallet.contrib.flask import WebhookReceiver as InFlask
+from kazawallet.contrib.starlette import WebhookReceiver as InStarlette
 from kazawallet.testing import Simulator
 
 client = Client()
@@ -156,3 +158,12 @@ async def awaited_ledger(ledger: AsyncLedger) -> None:
     ledger.process(print)
     # E: attr-defined reportAttributeAccessIssue "orders"
     print(ledger.summary().orders)
+
+
+def frameworks(webhook: Webhook, ledger: Ledger) -> None:
+    # E: call-overload reportCallIssue Webhook
+    InFlask(webhook)
+    # E: call-overload reportCallIssue Ledger
+    InFlask(ledger)
+    # E: call-overload reportArgumentType "Ledger"
+    InStarlette(ledger, worker=False)

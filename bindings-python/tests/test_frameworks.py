@@ -1,0 +1,450 @@
+"""`kazawallet.contrib`: every case of tests/webhook-routes.json over real HTTP against each framework,
+and how a receiver lives and ends with its application."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import json
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from framework_server import Answered, FrameworkServer
+from ledgers import delivery, sqlite, wait_until
+from programs import run
+from repository import SHARED_TESTS, NotUnderstood, hold_keys, read_file, same_json
+
+from kazawallet import AsyncLedger, Ledger, Webhook
+from kazawallet.testing import Simulator
+
+TABLE = hold_keys(
+    "webhook-routes.json", read_file(SHARED_TESTS / "webhook-routes.json"), "description cases"
+)
+CASE_KEYS = "name source method body status answer handled"
+MORE_CASE_KEYS = "chunked content_type handler ledger body_read_before only_where_possible allow"
+ORDERS = [f"order-{number}" for number in range(1, 14)]
+
+IN_THE_TABLE = ["starlette", "fastapi", "flask", "flask-werkzeug", "django", "django-asgi"]
+ONE_OF_EACH = ["starlette", "flask", "django"]
+FORKED = ["flask-forked", "flask-preloaded", "django-forked", "django-preloaded"]
+
+
+@dataclass(frozen=True)
+class Shop:
+    """A provider, and a closed ledger with the orders of the table."""
+
+    provider: Simulator
+    file: Path
+    links: dict[str, str]
+
+    @property
+    def webhook(self) -> Webhook:
+        return self.provider.webhook()
+
+    def give(self, folder: Path, *kinds: str) -> None:
+        """Gives each kind of route a ledger of its own."""
+        for kind in kinds:
+            shutil.copy(self.file, folder / f"{kind}.db")
+
+    def delivery(self, ref: str, **more: Any) -> bytes:
+        """What the provider sends when the order is paid."""
+        return delivery(self.webhook, self.links[ref], ref=ref, **more)
+
+    def ledger(self, folder: Path, kind: str) -> Ledger:
+        """The ledger of a kind of route, to look into."""
+        return Ledger.open(sqlite(folder, f"{kind}.db"), client=self.provider.client())
+
+
+@pytest.fixture(scope="module")
+def table_shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    folder = tmp_path_factory.mktemp("orders")
+    with Simulator() as provider:
+        links = {}
+        with Ledger.open(sqlite(folder), client=provider.client()) as ledger:
+            for ref in ORDERS:
+                link = ledger.create_payment_link(ref=ref, amount="10.50", currency="USD")
+                assert link.id is not None
+                links[ref] = link.id
+        yield Shop(provider, folder / "ledger.db", links)
+
+
+# --- the table ----------------------------------------------------------------------------------
+
+
+def body_of(case: dict[str, Any], shop: Shop, kind: str) -> bytes:
+    """The bytes that a case sends."""
+    said: dict[str, Any] = dict(case["body"])
+    before: bytes = b" " * said.pop("spaces", 0)
+    encoding = said.pop("encoding", "json")
+    if not said:
+        return before
+    [(how, value)] = said.items()
+    if how == "text":
+        return before + str(value).encode()
+    if how == "hex":
+        return before + bytes.fromhex(str(value))
+    if how != "signed" or encoding not in ("json", "form"):
+        raise NotUnderstood(f"{case['name']}: what is {how}, {encoding}?")
+    fields = dict(value)
+    if kind.startswith("ledger"):
+        fields["order_id"] = shop.links.get(fields["ref"], fields["order_id"])
+    signed = shop.webhook.sign(amount=fields["amount"], order_id=fields["order_id"])
+    fields["secret"] = signed
+    text = json.dumps(fields) if encoding == "json" else urlencode(fields)
+    return before + text.encode()
+
+
+def kind_of(case: dict[str, Any], source: str) -> str:
+    """The kind of route that a case is for."""
+    if case.get("body_read_before"):
+        return f"{source}-read-before"
+    if (fails := case.get("handler")) is not None:
+        if fails != "fails":
+            raise NotUnderstood(f"{case['name']}: what is {fails}?")
+        return f"{source}-fails"
+    if (state := case.get("ledger")) is not None:
+        if state != "closed":
+            raise NotUnderstood(f"{case['name']}: what is {state}?")
+        return f"{source}-closed"
+    return source
+
+
+def cases() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every case, with the kind of its route."""
+    for value in TABLE["cases"]:
+        case = hold_keys(str(value.get("name")), value, CASE_KEYS, MORE_CASE_KEYS)
+        sources = ["webhook", "ledger"] if case["source"] == "both" else [case["source"]]
+        for source in sources:
+            if source not in ("webhook", "ledger"):
+                raise NotUnderstood(f"{case['name']}: what is {source}?")
+            yield kind_of(case, source), case
+
+
+def problems_of(case: dict[str, Any], answered: Answered) -> Iterator[str]:
+    if answered.status != case["status"]:
+        yield f"status {answered.status}, not {case['status']}"
+    if answered.headers.get("content-type") != "application/json":
+        yield f"content type {answered.headers.get('content-type')}"
+    if answered.headers.get("allow") != case.get("allow"):
+        yield f"Allow: {answered.headers.get('allow')}"
+    try:
+        if not same_json(json.loads(answered.body), case["answer"]):
+            yield f"answer {answered.body!r}"
+    except ValueError:
+        yield f"no JSON: {answered.body!r}"
+
+
+@pytest.mark.parametrize("name", IN_THE_TABLE)
+def test_every_route_answers_as_the_table_says(name: str, tmp_path: Path, table_shop: Shop) -> None:
+    kinds = sorted({kind for kind, _ in cases()})
+    table_shop.give(tmp_path, *kinds)
+    wrong: list[str] = []
+    expected: list[list[str | None]] = []
+    with FrameworkServer(name, tmp_path, table_shop.provider, kinds) as server:
+        for kind, case in cases():
+            answered = server.request(
+                f"/{kind}",
+                body_of(case, table_shop, kind),
+                method=case["method"],
+                content_type=case.get("content_type", "application/json"),
+                chunked=case.get("chunked", False),
+            )
+            wrong += [f"{kind}, {case['name']}: {each}" for each in problems_of(case, answered)]
+            if case["handled"] is not None:
+                expected.append(["handled", kind, case["handled"]])
+        assert not wrong, "\n".join([*wrong, server.log])
+        server.wait_for(expected)
+        server.stop(signal.SIGINT if name == "flask-werkzeug" else signal.SIGTERM)
+        handled = [told for told in server.told if told[0] == "handled"]
+        assert sorted(map(str, handled)) == sorted(map(str, expected)), server.log
+        log = server.log
+    assert log.count("read its body before the webhook's route") == 2
+    assert log.count(f"In {name.split('-')[0].title()}".replace("Fastapi", "Starlette")) == 2
+    assert "the handler failed for the order id pl_10" in log
+    assert "private of order" not in log
+    assert table_shop.provider.api_secret not in log
+    assert table_shop.provider.api_key not in log
+
+
+@pytest.mark.parametrize("name", IN_THE_TABLE)
+def test_a_body_that_was_read_and_kept_is_used(name: str, tmp_path: Path, table_shop: Shop) -> None:
+    kinds = ["webhook", "webhook-kept"]
+    with FrameworkServer(name, tmp_path, table_shop.provider, kinds) as server:
+        # Under WSGI Django itself reads nothing that comes in chunks.
+        for chunked in (False,) if name == "django" else (False, True):
+            body = delivery(table_shop.webhook, "pl_1", ref="order-1")
+            answered = server.request("/webhook-kept", body, chunked=chunked)
+            assert answered.status == 200, server.log
+            server.wait_for([["handled", "webhook-kept", "order-1"]])
+            server.told.clear()
+
+
+def test_an_endpoint_of_one_s_own_gives_the_request_on(tmp_path: Path, table_shop: Shop) -> None:
+    kinds = ["webhook", "webhook-kept"]
+    with FrameworkServer("fastapi", tmp_path, table_shop.provider, kinds) as server:
+        body = delivery(table_shop.webhook, "pl_1", ref="order-1")
+        assert server.request("/own/webhook", body).body == b'{"received":true}'
+        assert server.request("/own/webhook", b"{}").status == 400
+
+
+# --- a receiver lives and ends with its application ---------------------------------------------
+
+
+@pytest.mark.parametrize("name", ONE_OF_EACH)
+def test_what_was_received_before_a_restart_is_handled_after_it(
+    name: str, tmp_path: Path, table_shop: Shop
+) -> None:
+    table_shop.give(tmp_path, "opened")
+    with FrameworkServer(name, tmp_path, table_shop.provider, ["opened"], WORKER="no") as server:
+        for ref in ORDERS[:3]:
+            assert server.request("/opened", table_shop.delivery(ref)).status == 200
+        server.stop()
+        assert server.told == [["opened"], ["closed"]], server.log
+        server.told.clear()
+        with table_shop.ledger(tmp_path, "opened") as ledger:
+            # As a cron job does it.
+            [first] = ledger.pending(1)
+            ledger.mark_processed(first.order_id)
+        server.start(WORKER="yes")
+        if name == "django":
+            # Its worker starts with the first request, whatever it asks for.
+            assert server.request("/", method="GET").body == b"a page"
+        rest = [ref for ref in ORDERS[:3] if ref != first.ref]
+        server.wait_for(["handled", "opened", ref] for ref in rest)
+        # The handler that runs is waited for, and the ledger closed once.
+        server.stop()
+        assert server.told[0] == ["opened"]
+        assert server.told[-1] == ["closed"]
+        assert len(server.told) == 4, server.told
+    with table_shop.ledger(tmp_path, "opened") as ledger:
+        assert ledger.summary().processing["done"] == 3
+
+
+@pytest.mark.parametrize("name", FORKED)
+def test_forked_workers_lose_nothing(name: str, tmp_path: Path, table_shop: Shop) -> None:
+    """gunicorn with two processes, which import the application each, or share what was imported."""
+    table_shop.give(tmp_path, "opened", "ledger")
+    kinds = ["opened", "ledger"]
+    with FrameworkServer(name, tmp_path, table_shop.provider, kinds) as server:
+        for kind in kinds:
+            for ref in ORDERS:
+                assert server.request(f"/{kind}", table_shop.delivery(ref)).status == 200
+        server.wait_for(["handled", kind, ref] for kind in kinds for ref in ORDERS)
+        server.stop()
+        handled = [told for told in server.told if told[0] == "handled"]
+        assert len(handled) == 2 * len(ORDERS), handled
+        openings = server.told.count(["opened"])
+        # Flask opens it with the application; Django where a process first needs it.
+        assert openings == 1 if name == "flask-preloaded" else 1 <= openings <= 2
+        assert server.told.count(["closed"]) >= openings
+    for kind in kinds:
+        with table_shop.ledger(tmp_path, kind) as ledger:
+            assert ledger.summary().processing["done"] == len(ORDERS)
+
+
+def test_an_application_without_a_lifespan_starts_at_the_first_delivery(
+    tmp_path: Path, table_shop: Shop
+) -> None:
+    table_shop.give(tmp_path, "opened")
+    kinds = ["opened"]
+    with FrameworkServer(
+        "starlette", tmp_path, table_shop.provider, kinds, LIFESPAN="no"
+    ) as server:
+        for ref in ORDERS[:2]:
+            assert server.request("/opened", table_shop.delivery(ref)).status == 200
+        server.wait_for(["handled", "opened", ref] for ref in ORDERS[:2])
+        assert server.told.count(["opened"]) == 1
+        assert server.log.count("give the application lifespan=receiver.lifespan") == 1
+
+
+def test_the_process_that_watches_for_changes_has_no_worker(
+    tmp_path: Path, table_shop: Shop
+) -> None:
+    """Its handler would be the one from before the change."""
+    with FrameworkServer("flask-debug", tmp_path, table_shop.provider, ["opened"]) as server:
+        wait_until(lambda: "Debugger is active" in server.log)
+        server.wait_for([["opened"]])
+        server.kill()
+        assert server.told == [["opened"]]
+
+
+# --- what a framework's handlers are used to ----------------------------------------------------
+
+
+def test_in_flask_a_handler_has_the_application_s_context(tmp_path: Path, table_shop: Shop) -> None:
+    program = """
+        import os, threading
+        from flask import Flask, current_app
+        from kazawallet import Client, Ledger
+        from kazawallet.contrib.flask import WebhookReceiver
+
+        done = threading.Event()
+
+        def handle(payment):
+            print(current_app.name, payment.ref)
+            done.set()
+
+        app = Flask("shop")
+        receiver = WebhookReceiver(lambda: Ledger.open(client=Client()), handle)
+        receiver.init_app(app, "/webhooks/kazawallet")
+        body = bytes.fromhex(os.environ["BODY"])
+        assert app.test_client().post("/webhooks/kazawallet", data=body).status_code == 200
+        assert done.wait(60)
+        receiver.stop()
+    """
+    table_shop.give(tmp_path, "flask")
+    body = table_shop.delivery("order-1").hex()
+    ended = run(
+        program,
+        provider=table_shop.provider,
+        environment={"KAZAWALLET_LEDGER": sqlite(tmp_path, "flask.db"), "BODY": body},
+        options=("-W", "error"),
+    )
+    ended.check_is_clean()
+    assert ended.stdout == "shop order-1\n"
+
+
+def test_in_django_a_handler_that_fails_has_changed_nothing(
+    tmp_path: Path, table_shop: Shop
+) -> None:
+    """Where the project has a transaction for each request."""
+    program = """
+        import os
+        from django.conf import settings
+        from django.db import connection
+        from django.test import Client
+        from django.urls import path
+        from kazawallet import Webhook
+        from kazawallet.contrib.django import WebhookReceiver
+
+        database = {
+            "ENGINE": "django.db.backends.sqlite3",
+            "NAME": os.environ["DATABASE"],
+            "ATOMIC_REQUESTS": True,
+        }
+        settings.configure(
+            DATABASES={"default": database}, ROOT_URLCONF=__name__, SECRET_KEY="of the test"
+        )
+        import django
+        django.setup()
+
+        def handle(event):
+            with connection.cursor() as cursor:
+                cursor.execute("INSERT INTO paid VALUES (%s)", [event.ref])
+            if event.ref == "order-1":
+                raise ValueError("after it has written")
+
+        key, secret = os.environ["KAZAWALLET_API_KEY"], os.environ["KAZAWALLET_API_SECRET"]
+        receiver = WebhookReceiver(Webhook(key, secret), handle)
+        urlpatterns = [path("webhooks/kazawallet", receiver.view)]
+        with connection.cursor() as cursor:
+            cursor.execute("CREATE TABLE paid (ref)")
+        client = Client(enforce_csrf_checks=True)
+        for body in os.environ["BODIES"].split():
+            answer = client.post(
+                "/webhooks/kazawallet", bytes.fromhex(body), content_type="application/json"
+            )
+            print(answer.status_code)
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT ref FROM paid")
+            print(cursor.fetchall())
+    """
+    bodies = [table_shop.delivery(ref).hex() for ref in ("order-1", "order-2")]
+    ended = run(
+        program,
+        provider=table_shop.provider,
+        environment={"DATABASE": str(tmp_path / "shop.db"), "BODIES": " ".join(bodies)},
+    )
+    assert ended.stdout.split("\n") == ["500", "200", "[('order-2',)]", ""], ended
+
+
+# --- the documentation --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ONE_OF_EACH)
+def test_a_receiver_is_documented(name: str) -> None:
+    module = importlib.import_module(f"kazawallet.contrib.{name}")
+    assert module.__all__ == ["WebhookReceiver"]
+    receiver = module.WebhookReceiver
+    for given in ("source:", "handler:", "worker:", "Raises:"):
+        assert given in receiver.__doc__
+    public = {member for member in dir(receiver) if not member.startswith("_")}
+    own = {"starlette": {"lifespan"}, "flask": {"init_app", "view"}, "django": {"view"}}
+    assert public == {"ledger", "start", "stop"} | own[name]
+    assert not [member for member in public if not getattr(receiver, member).__doc__]
+
+
+@pytest.mark.parametrize("name", ["starlette", "flask"])
+def test_the_example_of_a_module_runs(name: str) -> None:
+    module = importlib.import_module(f"kazawallet.contrib.{name}")
+    result = doctest.testmod(module)
+    assert result.attempted > 5
+    assert result.failed == 0
+
+
+# --- what is refused ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ONE_OF_EACH)
+def test_what_a_receiver_cannot_work_with_is_refused_at_once(name: str, tmp_path: Path) -> None:
+    module = importlib.import_module(f"kazawallet.contrib.{name}")
+    make: Any = module.WebhookReceiver
+    webhook = Webhook("key", "secret")
+    is_async = name == "starlette"
+
+    def blocking(given: object) -> None: ...
+    async def awaited(given: object) -> None: ...
+
+    right, wrong = (awaited, blocking) if is_async else (blocking, awaited)
+    word = "an `async def`" if is_async else "a plain function"
+    with pytest.raises(TypeError, match=f"`handler` must be {word}"):
+        make(webhook, wrong)
+    with pytest.raises(TypeError, match="without a ledger nothing else gets the event"):
+        make(webhook)
+    with pytest.raises(TypeError, match="or `worker=False` where a cron job"):
+        make(lambda: None)
+    needed = "an AsyncLedger" if is_async else "a Ledger"
+    with pytest.raises(TypeError, match=f"must be a Webhook, {needed} or a function .* not a str"):
+        make("sqlite:///shop.db", right)
+    receiver = make(webhook, right)
+    with pytest.raises(RuntimeError, match="has a Webhook, and no ledger"):
+        _ = receiver.ledger
+
+
+def test_a_ledger_of_the_other_kind_is_refused(tmp_path: Path) -> None:
+    from kazawallet.contrib.flask import WebhookReceiver as InFlask
+    from kazawallet.contrib.starlette import WebhookReceiver as InStarlette
+
+    async def handle(given: object) -> None: ...
+
+    make: Any = InStarlette
+    with (
+        Ledger.open(sqlite(tmp_path)) as ledger,
+        pytest.raises(TypeError, match="an AsyncLedger or a function that opens one, not a Ledger"),
+    ):
+        make(ledger, handle)
+    make = InFlask
+    receiver = make(lambda: AsyncLedger, print)
+    with pytest.raises(TypeError, match="must return a Ledger, not a type"):
+        receiver.start()
+
+
+@pytest.mark.parametrize("name", ONE_OF_EACH)
+def test_without_the_framework_the_error_says_what_to_install(name: str) -> None:
+    program = f"import sys; sys.modules[{name!r}] = None; import kazawallet.contrib.{name}"
+    ended = subprocess.run(
+        [sys.executable, "-I", "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert f"kazawallet.contrib.{name} needs {name.title()}: pip install {name}" in ended.stderr
