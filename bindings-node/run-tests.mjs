@@ -10,7 +10,17 @@
 
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { cp, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import {
+  cp,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
@@ -70,10 +80,18 @@ const ONLY_ON = [
     why: 'npm, bundlers and tracers are programs for Node.js, and each test loads the package both ways',
   },
   {
-    tests: ['exit.', 'ledger-postgres.', 'ledger-processes.', 'memory.', 'workers.'],
+    tests: [
+      ...['exit.', 'frameworks.', 'ledger-postgres.', 'ledger-processes.', 'memory.', 'workers.'],
+    ],
     runtimes: RUNTIMES.map(({ name }) => name),
     ways: ['import'],
     why: 'they run processes for long, and the way of loading makes no difference to those',
+  },
+  {
+    tests: ['frameworks-load.'],
+    runtimes: ['node20', 'node26'],
+    ways: ['import'],
+    why: 'it takes its time, and is about what the adapters wait for, which is the same everywhere',
   },
   {
     tests: ['types/'],
@@ -87,6 +105,19 @@ const ONLY_ON = [
     ways: ['import'],
     why: 'its programs load the package each in a way of their own',
   },
+];
+
+/**
+ * The web frameworks for which there are adapters. They are development dependencies, and the tests find
+ * them as an application does: beside the package.
+ */
+const FRAMEWORKS = [
+  'express',
+  'express-4',
+  'fastify',
+  'hono',
+  '@hono/node-server',
+  '@types/express',
 ];
 
 /** The programs that the tests drive: what each is called to them, and how it is built. */
@@ -425,6 +456,11 @@ async function runEverywhere(tarballs, runtimes) {
       ],
       { folder },
     );
+    for (const name of FRAMEWORKS) {
+      const link = path.join(folder, 'node_modules', name);
+      await mkdir(path.dirname(link), { recursive: true });
+      await symlink(path.join(PACKAGE, 'node_modules', name), link, 'dir');
+    }
     await cp(path.join(PACKAGE, 'test'), path.join(folder, 'test'), { recursive: true });
     const files = (await readdir(path.join(folder, 'test'), { recursive: true }))
       .map((file) => file.split(path.sep).join('/'))

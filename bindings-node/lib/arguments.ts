@@ -173,6 +173,13 @@ export function signalOf(value: unknown): AbortSignal | undefined {
   return signal as AbortSignal;
 }
 
+export function optionalFlag(name: string, value: unknown): boolean | undefined {
+  if (!isAbsent(value) && typeof value !== 'boolean') {
+    throw wrongType(name, 'a boolean', value);
+  }
+  return value ?? undefined;
+}
+
 export function isAbsent(value: unknown): value is undefined | null {
   return value === undefined || value === null;
 }

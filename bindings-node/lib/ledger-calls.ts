@@ -28,6 +28,7 @@ import {
   nativeConnection,
   nativePaymentMethod,
   nativeWebhook,
+  optionalFlag,
   optionalOptionText,
   optionalText,
   options,
@@ -53,7 +54,7 @@ const OPEN = ['client', 'webhook', 'spool', 'clockMargin'];
 const CREATE_PAYMENT_LINK = ['ref', 'amount', 'currency', 'redirectUrl', 'timeout'];
 const SETTLE = ['by', 'ref', 'note'];
 const PERSON = ['by', 'note'];
-const PROCESS = ['maxTries', 'firstPause', 'pollInterval', 'lease'];
+const PROCESS = ['maxTries', 'firstPause', 'pollInterval', 'lease', 'persistent'];
 const LIST = ['limit'];
 const WITHDRAW = ['reference', 'amount', 'currency', 'paymentMethod', 'note', 'timeout'];
 
@@ -147,13 +148,14 @@ export function process(ledger: NativeLedger, handler: unknown, settings: unknow
     throw wrongType('handler', 'a function', handler);
   }
   const given = options('process', settings, PROCESS);
+  const persistent = optionalFlag('persistent', given['persistent']) ?? true;
   const worker = ledger.process(
     count('maxTries', given['maxTries'], ValidationError),
     milliseconds('firstPause', given['firstPause']),
     milliseconds('pollInterval', given['pollInterval']),
     milliseconds('lease', given['lease']),
   );
-  return new LedgerWorker(KEY, worker, handler as PaymentHandler);
+  return new LedgerWorker(KEY, worker, handler as PaymentHandler, persistent);
 }
 
 export async function pending(
@@ -321,20 +323,20 @@ export async function close(ledger: NativeLedger): Promise<void> {
 const KEY = Symbol('worker');
 
 /**
- * A worker that hands payments to your handler: `Ledger.process` starts one. It keeps the process alive
- * until it is stopped, or its ledger is closed.
+ * A worker that hands payments to your handler: `Ledger.process` starts one. Unless it was started with
+ * `persistent: false`, it keeps the process alive until it is stopped, or its ledger is closed.
  */
 export class LedgerWorker {
   readonly #native: NativeWorker;
   readonly #ended: Promise<void>;
 
   /** @internal */
-  constructor(key: typeof KEY, worker: NativeWorker, handler: PaymentHandler) {
+  constructor(key: typeof KEY, worker: NativeWorker, handler: PaymentHandler, persistent: boolean) {
     if (key !== KEY) {
       throw new TypeError('a worker is started with `ledger.process(handler)`');
     }
     this.#native = worker;
-    this.#ended = handOut(worker, handler);
+    this.#ended = handOut(worker, handler, persistent);
   }
 
   /**
@@ -343,7 +345,7 @@ export class LedgerWorker {
    */
   async stop(): Promise<void> {
     this.#native.stop();
-    await this.#ended;
+    await keepingAlive(this.#ended);
   }
 
   /** Stops it, at the end of an `await using` block. */
@@ -355,24 +357,44 @@ export class LedgerWorker {
 /** The longest that a timer can wait, in milliseconds. */
 const LONGEST = 2 ** 31 - 1;
 
+/**
+ * A handler may wait for what nothing refers to. Else it would be forgotten, and its worker with it, which
+ * would give up its payment.
+ */
+const atWork = new Set<NativeWorker>();
+
 /** Hands out one payment after the other, until there is none any more. */
-async function handOut(worker: NativeWorker, handler: PaymentHandler): Promise<void> {
-  // The process goes on while a handler waits for what keeps none alive.
-  const alive = setInterval(() => {}, LONGEST);
+async function handOut(
+  worker: NativeWorker,
+  handler: PaymentHandler,
+  persistent: boolean,
+): Promise<void> {
+  atWork.add(worker);
   try {
     for (;;) {
-      const [payment] = payments(await ask(({ calls, id }) => worker.next(calls, id)));
+      const answer = await ask(({ calls, id }) => worker.next(calls, id, persistent));
+      const [payment] = payments(answer);
       if (payment === undefined) {
         return;
       }
       let problem: string | undefined;
       try {
-        await handler(payment);
+        await keepingAlive(handler(payment));
       } catch (thrown) {
         problem = inWords(thrown);
       }
       await ask(({ calls, id }) => worker.handled(calls, id, problem));
     }
+  } finally {
+    atWork.delete(worker);
+  }
+}
+
+/** Waits for what may itself keep no process alive. */
+async function keepingAlive(work: unknown): Promise<void> {
+  const alive = setInterval(() => {}, LONGEST);
+  try {
+    await work;
   } finally {
     clearInterval(alive);
   }

@@ -320,6 +320,12 @@ export interface ProcessOptions {
    * while the handler runs.
    */
   lease?: number | null | undefined;
+  /**
+   * Whether the process goes on for as long as the worker runs: `true` unless given. With `false` it
+   * may end while the worker waits for a payment, as beside a server that was closed; while the handler
+   * runs it goes on.
+   */
+  persistent?: boolean | null | undefined;
 }
 
 /** How long a list is. */

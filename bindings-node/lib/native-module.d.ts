@@ -83,9 +83,9 @@ export declare class Ledger {
 export declare class LedgerWorker {
   /**
    * Waits for a payment, and holds it; there is none once the worker is stopped or the ledger
-   * closed.
+   * closed. Unless it is persistent, the thread's loop may end meanwhile.
    */
-  next(calls: Calls, id: number): CoreError | null
+  next(calls: Calls, id: number, persistent: boolean): CoreError | null
   /**
    * The handler has dealt with what is held, or failed with this. Where that cannot be recorded,
    * the payment comes again.
@@ -359,6 +359,9 @@ export interface LedgerOptions {
   clockMargin?: number
 }
 
+/** How many bytes a delivery may have. */
+export declare function longestWebhookBody(): number
+
 /**
  * What the order does not have of the event; `null` where it fits. Only what verifies is an event,
  * so the body is verified again.
@@ -509,6 +512,13 @@ export interface RecordedRequest {
   fault?: string
 }
 
+/** What a webhook's route answers. The adapters of the web frameworks answer with these. */
+export interface RouteAnswer {
+  name: string
+  status: number
+  body: string
+}
+
 /** Runs the ledger's program to its end. */
 export declare function runLedgerProgram(calls: Calls, id: number, arguments: Array<string>): CoreError | null
 
@@ -573,6 +583,9 @@ export interface Wallet {
   /** What is in it, as exact text. */
   amount: string
 }
+
+/** Every answer of a webhook's route. */
+export declare function webhookAnswers(): Array<RouteAnswer>
 
 /** The same webhook, which accepts an earlier key and secret, too. */
 export declare function withPrevious(webhook: Webhook, apiKey: string, apiSecret: string): Webhook | CoreError

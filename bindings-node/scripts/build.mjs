@@ -37,7 +37,13 @@ const DECLARED = path.join(STAGING, 'declared');
 /** The file that is loaded first, and holds what the others share. */
 const LOADED = 'loaded.js';
 /** Each is a bundle; what is not needed at once is in one that is loaded when it is asked for. */
-const FILES = [LOADED, 'ledger-calls.js', 'testing.js', 'browser.js', 'cli.js'];
+const FILES = [
+  LOADED,
+  ...['ledger-calls.js', 'testing.js', 'browser.js', 'cli.js', 'webhook-receiving.js'],
+  ...['express.js', 'fastify.js', 'web.js'],
+];
+/** What is loaded by name. */
+const ENTRIES = ['index', 'testing', 'express', 'fastify', 'web'];
 
 /** @param {{ check: boolean, native?: string | undefined }} options */
 export async function build({ check, native: builtBefore }) {
@@ -175,7 +181,7 @@ async function writeModules() {
     path.join(DIST, 'index.js'),
     `'use strict';\nconst { main } = require('./${LOADED}');\n${reexports.sort().join('')}`,
   );
-  for (const entry of ['index', 'testing']) {
+  for (const entry of ENTRIES) {
     const held = require(path.join(DIST, `${entry}.js`));
     const names = Object.keys(held).sort();
     const written = {

@@ -62,15 +62,19 @@ export function runTool(name, programArguments) {
   return run(process.execPath, [program, ...programArguments], { folder: PACKAGE });
 }
 
-/** Installs the development dependencies, unless they are those of the lock file. */
-export async function installTools() {
-  const installed = path.join(PACKAGE, 'node_modules', '.package-lock.json');
-  const lock = path.join(PACKAGE, 'package-lock.json');
+/**
+ * Installs what a folder's package.json names, unless it is what its lock file says already.
+ *
+ * @param {string} [folder]
+ */
+export async function installTools(folder = PACKAGE) {
+  const installed = path.join(folder, 'node_modules', '.package-lock.json');
+  const lock = path.join(folder, 'package-lock.json');
   if (existsSync(installed) && statSync(installed).mtimeMs >= statSync(lock).mtimeMs) {
     return;
   }
-  step('installing the development dependencies of bindings-node');
-  await run('npm', ['ci', '--loglevel=error'], { folder: PACKAGE });
+  step(`installing the development dependencies of ${path.relative(REPOSITORY, folder)}`);
+  await run('npm', ['ci', '--loglevel=error'], { folder });
 }
 
 /**

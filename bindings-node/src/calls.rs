@@ -50,6 +50,8 @@ struct Running {
     /// Of a call to the provider; the simulator's and the ledger's own have none.
     watch: Option<CallWatch>,
     recorded: bool,
+    /// Whether the thread's loop goes on for it.
+    keeps_alive: bool,
 }
 
 /// What a call has come to: one of these, and the record where one was asked for.
@@ -143,7 +145,7 @@ impl Calls {
                 Err(error) => Ended { error: Some(error.into()), ..Ended::default() },
             }
         };
-        self.run(id, Some(watch), recorded, ended)
+        self.run(id, Some(watch), recorded, true, ended)
     }
 
     /// Starts something of the simulator's or the ledger's.
@@ -152,7 +154,17 @@ impl Calls {
         id: u32,
         other: impl Future<Output = Ended> + Send + 'static,
     ) -> Result<()> {
-        self.run(id, None, false, other)
+        self.run(id, None, false, true, other)
+    }
+
+    /// Starts something for which the thread's loop goes on only where that is wanted.
+    pub(crate) fn start_waiting(
+        &self,
+        id: u32,
+        keeps_alive: bool,
+        other: impl Future<Output = Ended> + Send + 'static,
+    ) -> Result<()> {
+        self.run(id, None, false, keeps_alive, other)
     }
 
     /// What a handler has is told when the thread ends.
@@ -170,6 +182,7 @@ impl Calls {
         id: u32,
         watch: Option<CallWatch>,
         recorded: bool,
+        keeps_alive: bool,
         future: impl Future<Output = Ended> + Send + 'static,
     ) -> Result<()> {
         let runtime = runtime::handle()?;
@@ -181,7 +194,9 @@ impl Calls {
             let ended = Ended { id, ..future.await };
             unanswered.queue.push(ended);
         });
-        state.running.insert(id, Running { task: task.abort_handle(), watch, recorded });
+        state
+            .running
+            .insert(id, Running { task: task.abort_handle(), watch, recorded, keeps_alive });
         self.keep_alive(&state)
     }
 
@@ -190,7 +205,8 @@ impl Calls {
     fn keep_alive(&self, state: &State) -> Result<()> {
         let mut alive =
             self.alive.try_borrow_mut().map_err(|_| Error::from_status(Status::Closing))?;
-        if state.running.is_empty() && state.ended.is_empty() {
+        let waited_for = state.running.values().any(|running| running.keeps_alive);
+        if !waited_for && state.ended.is_empty() {
             alive.unref(&self.env)
         } else {
             alive.refer(&self.env)

@@ -405,13 +405,13 @@ impl Held {
 #[napi]
 impl LedgerWorker {
     /// Waits for a payment, and holds it; there is none once the worker is stopped or the ledger
-    /// closed.
+    /// closed. Unless it is persistent, the thread's loop may end meanwhile.
     #[napi(catch_unwind)]
-    pub fn next(&self, calls: &Calls, id: u32) -> Result<Option<CoreError>> {
+    pub fn next(&self, calls: &Calls, id: u32, persistent: bool) -> Result<Option<CoreError>> {
         let (claims, held, stop) = (self.claims.clone(), self.held.clone(), self.stop.clone());
         calls.tell_of_the_end(&held);
         // It may be broken off: that loses no payment.
-        calls.start_other(id, async move {
+        calls.start_waiting(id, persistent, async move {
             let claim = tokio::select! {
                 biased;
                 () = stop.notified() => None,

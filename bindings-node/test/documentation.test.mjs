@@ -1,6 +1,6 @@
 // @ts-check
-// What the READMEs and the declarations show is run, each program in a process of its own against a
-// simulator that its environment names, and does what it says.
+// What the READMEs, the guides and the declarations show is run, each program in a process of its own
+// against a simulator that its environment names, and does what it says.
 
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -11,34 +11,45 @@ import { kazawallet, testing } from './package.mjs';
 import { checkClean, withProgram } from './programs.mjs';
 import { test } from './runtimes.mjs';
 import {
+  driven,
   FILE,
   holdingItsResults,
+  isServer,
   programsOfDeclarations,
   programsOfReadmes,
   readmeOfThePackage,
+  routeOf,
   withoutTypes,
 } from './shown-programs.mjs';
 
+const { Ledger } = kazawallet;
 const { Simulator } = testing;
 
 const README_PROGRAMS = programsOfReadmes();
 const EXAMPLES = programsOfDeclarations();
-/** It runs until it is stopped: a test of its own drives it. */
+const EXCERPTS = README_PROGRAMS.filter(({ isExcerpt }) => isExcerpt);
+/** They run until they are stopped: tests of their own drive them. */
 const SHOPS = README_PROGRAMS.filter(({ text }) => text.includes('createServer'));
+const SERVERS = README_PROGRAMS.filter(isServer);
+const ROUTES = README_PROGRAMS.filter((program) => routeOf(program) !== undefined);
 const RUN_TO_THEIR_END = [...README_PROGRAMS, ...EXAMPLES].filter(
-  (program) => !SHOPS.includes(program),
+  (program) => ![...EXCERPTS, ...SHOPS, ...SERVERS, ...ROUTES].includes(program),
 );
 
-test('each README shows the first call, and the package shows it in all its forms', () => {
-  const kinds = README_PROGRAMS.map(({ name, kind }) => `${name.split(',')[0]} ${kind}`);
+test('each document that should shows JavaScript, and the package shows it in all its forms', () => {
+  const shown = new Set(README_PROGRAMS.map(({ name, kind }) => `${name.split(',')[0]} ${kind}`));
+  const guides = ['deploying', 'errors', 'going-live', 'ledger', 'migrating', 'payouts', 'testing'];
   const wanted = [
     'README.md module',
     'bindings-node/README.md module',
     'bindings-node/README.md commonjs',
     'bindings-node/README.md typescript',
-    'docs/ledger.md module',
+    ...[...guides, 'webhooks'].map((guide) => `docs/${guide}.md module`),
   ];
-  assert.deepEqual(wanted, [...new Set(kinds)]);
+  assert.deepEqual(
+    wanted.filter((each) => !shown.has(each)),
+    [],
+  );
 });
 
 test('the README of the package names every error', () => {
@@ -85,7 +96,11 @@ for (const { name, kind, text } of RUN_TO_THEIR_END) {
     const sim = await Simulator.start();
     const folder = mkdtempSync(path.join(tmpdir(), 'kazawallet-shown-'));
     try {
-      const environment = { KAZAWALLET_LEDGER: `sqlite://${folder}/kazawallet.db` };
+      const environment = {
+        KAZAWALLET_LEDGER: `sqlite://${folder}/kazawallet.db`,
+        KAZAWALLET_PREVIOUS_API_KEY: 'sim_key_of_before',
+        KAZAWALLET_PREVIOUS_API_SECRET: 'sim_secret_of_before',
+      };
       /** @type {import('./programs.mjs').Settings} */
       const settings = isTest
         ? { provider: sim, environment, as: 'test' }
@@ -101,7 +116,7 @@ for (const { name, kind, text } of RUN_TO_THEIR_END) {
         said,
         results.map((shown) => `holds: ${shown}`),
       );
-      if (/paymentLinks|linkFor/.test(text) && !text.includes('Simulator')) {
+      if (text.includes('Send the customer to')) {
         assert.match(ended.stdout, /Send the customer to http:\/\/127\.0\.0\.1:\d+\/\S+/);
       }
     } finally {
@@ -114,6 +129,77 @@ for (const { name, kind, text } of RUN_TO_THEIR_END) {
 /** @param {keyof typeof FILE} kind */
 function ranAs(kind) {
   return kind === 'typescript' ? FILE.module : FILE[kind];
+}
+
+/** An order of the shop: its ledger, and its link. */
+const ORDER = { ref: 'order-42', amount: '10.50', currency: 'USD' };
+
+/**
+ * @typedef {object} Shop
+ * @property {import('kazawallet/testing').Simulator} sim
+ * @property {import('kazawallet').Ledger} ledger The shop's, as the test sees it.
+ * @property {import('./programs.mjs').Program} program
+ */
+
+/**
+ * Does `work` while a program of a document runs, which reaches the simulator and the ledger by its
+ * environment.
+ *
+ * @param {string} source
+ * @param {(shop: Shop) => Promise<void>} work
+ */
+async function withShop(source, work) {
+  const sim = await Simulator.start();
+  const folder = mkdtempSync(path.join(tmpdir(), 'kazawallet-shown-'));
+  const url = `sqlite://${folder}/kazawallet.db`;
+  const ledger = await Ledger.open(url, { client: sim.client() });
+  try {
+    const environment = { CRON_SECRET: 'secret', KAZAWALLET_LEDGER: url, PORT: '0' };
+    await withProgram(source, { provider: sim, environment }, async (program) => {
+      await work({ sim, ledger, program });
+    });
+  } finally {
+    await ledger.close();
+    await sim.stop();
+    rmSync(folder, { recursive: true });
+  }
+}
+
+for (const program of SERVERS) {
+  test(`it receives a payment: ${program.name}`, async () => {
+    await withShop(driven(program), async ({ sim, ledger, program: shop }) => {
+      sim.webhookUrl = `http://127.0.0.1:${await shop.line()}/webhooks/kazawallet`;
+      const [delivery] = await sim.pay(await ledger.createPaymentLink(ORDER));
+      assert.equal(delivery?.answered, 200);
+      assert.equal(await shop.line(), 'order-42 is paid');
+    });
+  });
+}
+
+for (const program of ROUTES) {
+  test(`its route answers: ${program.name}`, async () => {
+    await withShop(driven(program), async ({ sim, ledger, program: shop }) => {
+      const [delivery] = await sim.pay(await ledger.createPaymentLink(ORDER));
+      const body = Buffer.from(delivery?.body ?? '').toString();
+      if (routeOf(program) === 'GET') {
+        await ledger.receive(body);
+        shop.tell('{}');
+        assert.equal(await shop.line(), '401');
+        shop.tell(JSON.stringify({ headers: { authorization: 'Bearer secret' } }));
+        assert.equal(await shop.line(), 'order-42 is paid');
+        assert.equal(await shop.line(), '200');
+        return;
+      }
+      shop.tell(JSON.stringify({ method: 'POST', body: body.replace('10.50', '1.50') }));
+      assert.equal(await shop.line(), '401');
+      shop.tell(JSON.stringify({ method: 'POST', body }));
+      const hasHandler = program.text.includes('onPayment');
+      const said = [await shop.line(), ...(hasHandler ? [await shop.line()] : [])];
+      assert.deepEqual(said.sort(), hasHandler ? ['200', 'order-42 is paid'] : ['200']);
+      const paid = await ledger.payment(delivery?.orderId ?? '');
+      assert.equal(paid?.isPaid, true);
+    });
+  });
 }
 
 test('a README shows one shop', () => {

@@ -131,6 +131,10 @@ const ARGUMENTS = {
     (pollInterval) => ledger.process(() => {}, { pollInterval }),
   ],
   'process: lease': [NO_NUMBER, (lease) => ledger.process(() => {}, { lease })],
+  'process: persistent': [
+    ['true', 1, 0, {}, []],
+    (persistent) => ledger.process(() => {}, { persistent }),
+  ],
   'pending: limit': [NO_COUNT, (limit) => ledger.pending({ limit })],
   'markProcessed: orderId': [NO_TEXT, (orderId) => ledger.markProcessed(orderId)],
   'retry: orderId': [NO_TEXT, (orderId) => ledger.retry(orderId, PERSON)],

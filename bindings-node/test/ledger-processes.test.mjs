@@ -94,6 +94,44 @@ test('a worker keeps its process alive until it is stopped', () =>
     assert.equal((await shop.ledger.summary()).processing.done, 2);
   }));
 
+test('a worker that is not persistent keeps its process alive for the handler alone', () =>
+  withLedger(async (shop) => {
+    const [ref] = await paidOrders(shop, 1);
+    const program = `
+      ${OPEN}
+      // What the handler waits for keeps no process alive.
+      const handler = async (payment) => {
+        await new Promise((resolve) => setTimeout(resolve, 300).unref());
+        console.log(payment.ref);
+      };
+      ledger.process(handler, { persistent: false });
+      // Like a server: until it is closed.
+      const server = setInterval(() => {}, 60_000);
+      await told();
+      clearInterval(server);
+    `;
+    await withProgram(program, settings(shop), async (running) => {
+      assert.equal(await running.line(), ref);
+      running.tell();
+      checkClean(await running.end());
+    });
+    assert.equal((await shop.ledger.summary()).processing.done, 1);
+  }));
+
+test('the stop of a worker that is not persistent is waited for', () =>
+  withLedger(async (shop) => {
+    const program = `
+      ${OPEN}
+      const worker = ledger.process(() => {}, { persistent: false });
+      await worker.stop();
+      await ledger.close();
+      console.log('closed');
+    `;
+    const ended = await run(program, settings(shop));
+    checkClean(ended);
+    assert.equal(ended.stdout, 'closed');
+  }));
+
 test('a process that ends in its handler', () =>
   withLedger(async (shop) => {
     await paidOrders(shop, 1);

@@ -8,10 +8,12 @@ const require = createRequire(import.meta.url);
 const WAYS = { import: (name) => import(name), require };
 
 const way = process.env.KAZAWALLET_LOADED_BY ?? 'import';
-const load = WAYS[way];
-if (load === undefined) {
+const loadWay = WAYS[way];
+if (loadWay === undefined) {
   throw new Error(`KAZAWALLET_LOADED_BY is "import" or "require", not "${way}"`);
 }
+/** Loads a module that way. */
+export const load = loadWay;
 
 /** @type {typeof import('kazawallet')} */
 export const kazawallet = await load('kazawallet');

@@ -1,20 +1,36 @@
 // @ts-check
-// The programs that the documentation shows: the READMEs' blocks, and the examples in the installed
-// package's declarations, which editors show.
+// The programs that the documentation shows: the READMEs' and the guides' blocks, and the examples in
+// the installed package's declarations, which editors show.
 
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 
 import { DECLARATIONS, typescript as ts } from './compilers.mjs';
 import { variable } from './shared-data.mjs';
 
-const READMES = ['README.md', 'bindings-node/README.md', 'docs/ledger.md'];
+const REPOSITORY = variable('KAZAWALLET_REPOSITORY');
+
+/** The READMEs and the guides, by their paths. */
+export const DOCUMENTS = [
+  ...filesIn('').filter((name) => name.startsWith('README')),
+  'bindings-node/README.md',
+  ...filesIn('docs'),
+  ...(existsSync(path.join(REPOSITORY, 'examples'))
+    ? readdirSync(path.join(REPOSITORY, 'examples'))
+    : []
+  )
+    .map((name) => `examples/${name}/README.md`)
+    .filter((name) => existsSync(path.join(REPOSITORY, name))),
+];
+
+/** @param {string} folder */
+function filesIn(folder) {
+  const names = readdirSync(path.join(REPOSITORY, folder)).filter((name) => name.endsWith('.md'));
+  return names.sort().map((name) => path.posix.join(folder, name));
+}
 
 export function readmeOfThePackage() {
-  return readFileSync(
-    path.join(variable('KAZAWALLET_REPOSITORY'), 'bindings-node/README.md'),
-    'utf8',
-  );
+  return readFileSync(path.join(REPOSITORY, 'bindings-node/README.md'), 'utf8');
 }
 
 /** What stands behind `//` where a program states a result. Everything else is a comment. */
@@ -23,18 +39,18 @@ const VALUE = /^(?:true|false|undefined|null|-?\d+|'[^']*')$/;
 /**
  * @typedef {'module' | 'commonjs' | 'typescript'} Kind
  *
- * @typedef {object} ShownProgram One block. Each is a whole program.
+ * @typedef {object} ShownProgram One block. Each is a whole program, or, as `js no-run`, an excerpt.
  * @property {string} name Where it is shown.
  * @property {Kind} kind
  * @property {string} text
+ * @property {boolean} [isExcerpt]
  */
 
 /** @returns {ShownProgram[]} */
 export function programsOfReadmes() {
-  return READMES.flatMap((readme) => {
-    const file = path.join(variable('KAZAWALLET_REPOSITORY'), readme);
-    return programsOfMarkdown(readme, readFileSync(file, 'utf8'));
-  });
+  return DOCUMENTS.flatMap((name) =>
+    programsOfMarkdown(name, readFileSync(path.join(REPOSITORY, name), 'utf8')),
+  );
 }
 
 /**
@@ -46,14 +62,18 @@ function programsOfMarkdown(readme, markdown) {
   const programs = [];
   let heading = '';
   // A block comes before a heading: what begins with # in it is none.
-  for (const [, language, block, title] of markdown.matchAll(
-    /^```(\w*).*\n([\s\S]*?)^```$|^#+ (.+)$/gm,
+  for (const [, language, marks, block, title] of markdown.matchAll(
+    /^```(\w*)(.*)\n([\s\S]*?)^```$|^#+ (.+)$/gm,
   )) {
     heading = title ?? heading;
     if (language === 'js' || language === 'ts') {
       const text = block ?? '';
       const name = `${readme}, ${heading}, block ${programs.length + 1}`;
-      programs.push({ name, kind: language === 'ts' ? 'typescript' : kindOf(text), text });
+      if (marks !== '' && marks !== ' no-run') {
+        throw new Error(`${readme}: a block that is marked${marks}: would it be run?`);
+      }
+      const kind = language === 'ts' ? 'typescript' : kindOf(text);
+      programs.push({ name, kind, text, isExcerpt: marks !== '' });
     } else if (/^(?:javascript|typescript|mjs|cjs|mts|cts|jsx|tsx)$/.test(language ?? '')) {
       throw new Error(`${readme}: a block of ${language} would not be run: call it js or ts`);
     }
@@ -109,6 +129,58 @@ function exampleText(tag) {
  */
 function kindOf(text) {
   return /^(?:const|let) .* = require\(/m.test(text) ? 'commonjs' : 'module';
+}
+
+/** What tells the port of each server that a program starts. */
+const TELLS_ITS_PORT = `
+import { Server as HttpServer } from 'node:http';
+const { listen: listenInSilence } = HttpServer.prototype;
+HttpServer.prototype.listen = function (...settings) {
+  this.once('listening', () => console.log(this.address().port));
+  return listenInSilence.apply(this, settings);
+};
+`;
+
+/** What asks a route that is given a `Request`, once for each line on standard input. */
+const ASKS_ITS_ROUTE = `
+import { createInterface as createLines } from 'node:readline';
+for await (const line of createLines({ input: process.stdin })) {
+  const { headers, ...init } = JSON.parse(line);
+  const request = new Request('http://127.0.0.1/webhooks/kazawallet', { headers, ...init });
+  const response = await ROUTE(request);
+  console.log(response.status);
+}
+`;
+
+/**
+ * What starts by a server: the adapters of Express and Fastify.
+ *
+ * @param {ShownProgram} program
+ */
+export function isServer({ text }) {
+  return /from 'kazawallet\/(?:express|fastify)'/.test(text);
+}
+
+/**
+ * The name of the function that takes a `Request`, where a program is such a route's module.
+ *
+ * @param {ShownProgram} program
+ */
+export function routeOf({ text }) {
+  const exported = /^export (?:const|async function) (GET|POST)\b/m.exec(text);
+  return exported?.[1] ?? (/^export default app;$/m.test(text) ? 'app.fetch' : undefined);
+}
+
+/**
+ * A program that tells its port, or answers requests from standard input.
+ *
+ * @param {ShownProgram} program
+ */
+export function driven(program) {
+  const route = routeOf(program);
+  return route === undefined
+    ? `${TELLS_ITS_PORT}${program.text}`
+    : `${program.text}${ASKS_ITS_ROUTE.replace('ROUTE', route)}`;
 }
 
 /** The file that a program is written to, by its kind. */

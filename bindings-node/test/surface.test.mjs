@@ -373,7 +373,18 @@ test('its testing part exports what is listed and no more', () => {
 
 test('there is no other way into the package', () => {
   const manifest = JSON.parse(readFileSync(path.join(installed(), 'package.json'), 'utf8'));
-  assert.deepEqual(Object.keys(manifest.exports), ['.', './testing', './package.json']);
+  // Those of the web frameworks have one function each.
+  const frameworks = ['./express', './fastify', './web'];
+  assert.deepEqual(Object.keys(manifest.exports), [
+    '.',
+    './testing',
+    ...frameworks,
+    './package.json',
+  ]);
+  for (const framework of frameworks) {
+    const required = createRequire(import.meta.url)(framework.replace('.', 'kazawallet'));
+    assert.deepEqual(Object.keys(required), ['webhookReceiver']);
+  }
 });
 
 /** What every function, and every error class, has of its own. */

@@ -114,7 +114,12 @@ const CLIENT_SIDE = [
 
 for (const [name, options] of CLIENT_SIDE) {
   test(`bundled for ${name} it fails with one sentence about keys`, async (t) => {
-    for (const entry of ['kazawallet', 'kazawallet/testing']) {
+    for (const entry of [
+      'kazawallet',
+      'kazawallet/testing',
+      'kazawallet/express',
+      'kazawallet/web',
+    ]) {
       const folder = await makeProject(t, {
         'app.js': `import * as sdk from '${entry}';\nconsole.log(Object.keys(sdk));\n`,
       });

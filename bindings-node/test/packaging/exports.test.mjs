@@ -6,7 +6,9 @@ import { test } from 'node:test';
 
 const require = createRequire(import.meta.url);
 
-for (const entry of ['kazawallet', 'kazawallet/testing']) {
+for (const entry of ['', '/testing', '/express', '/fastify', '/web'].map(
+  (name) => `kazawallet${name}`,
+)) {
   test(`import and require of ${entry} export the same`, async () => {
     const imported = await import(entry);
     const required = require(entry);

@@ -406,7 +406,7 @@ export async function remembers(paymentMethod: PaymentMethod): Promise<void> {
   const handler: PaymentHandler = async ({ orderId, isPaid }) => console.log(orderId, isPaid);
   const worker: LedgerWorker = ledger.process(handler, { maxTries: 5, firstPause: 5, lease: null });
   {
-    await using another = ledger.process((one) => one.tries);
+    await using another = ledger.process((one) => one.tries, { persistent: false });
     await another.stop();
   }
   await worker.stop();

@@ -79,6 +79,12 @@ for (const [version, compiler] of Object.entries(COMPILERS)) {
     });
   }
 
+  test(`the adapters fit the types of their frameworks: TypeScript ${version}`, async () => {
+    // Not every framework's own declarations are as strict.
+    const options = { module: 'nodenext', skipLibCheck: true };
+    await compile(compiler, { 'frameworks.mts': text('frameworks.ts') }, options);
+  });
+
   test(`a browser's types beside Node's do no harm: TypeScript ${version}`, async () => {
     const options = { module: 'nodenext', lib: [...LIBRARIES, 'dom', 'dom.iterable'] };
     await compile(compiler, { 'accepted.ts': text('accepted.ts') }, options);
