@@ -1,6 +1,6 @@
 //! Payments: deliveries received, decided once, and settled by a person where that is not enough.
 
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use kazawallet::{Error, ErrorKind, PaymentEvent};
 
@@ -14,6 +14,9 @@ use crate::times;
 const BEFORE_THE_SPOOL: Duration = Duration::from_secs(2);
 /// How often a delivery is decided anew, where each time another one settled its order meanwhile.
 const TRIES: u32 = 10;
+/// A connection that ended while the process was frozen, or nobody looked, is found out by a failure
+/// that comes at once: then the delivery is stored over another one.
+const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// What is to be made of deliveries: the rule, for both databases. `$source` gives what they say:
 /// `order_id`, `ref`, `amount_value`, `currency`, `status`, of one delivery. The limit keeps the
@@ -220,7 +223,8 @@ impl Ledger {
         let said = Said::by(&event);
         let receipt = unique()?;
         let at = times::text(received_at);
-        for _ in 0..TRIES {
+        let begun = Instant::now();
+        for attempt in 1..=TRIES {
             let store = Statement::differing(Some(store!()), Some(STORE_AND_TELL))
                 .with(said.order_id.as_str())
                 .with(said.reference.as_deref())
@@ -233,7 +237,18 @@ impl Ledger {
                 .with(event.body());
             let tell = Statement::differing(Some(TELL_ORDER), None);
             let tell = tell.with(said.order_id.as_str()).with(receipt.as_str()).with(at.as_str());
-            let stored = database.write([store, tell]).await?.next().pop();
+            let stored = match database.write([store, tell]).await {
+                Ok(mut answers) => answers.next().pop(),
+                // Where it was stored nevertheless, the next try finds it by its receipt.
+                Err(problem)
+                    if problem.kind() == ErrorKind::LedgerUnavailable
+                        && attempt < TRIES
+                        && begun.elapsed() < AT_ONCE =>
+                {
+                    continue;
+                }
+                Err(problem) => return Err(problem),
+            };
             if let Some(mut row) = stored {
                 let (decision, problem) = (row.known(Decision::from_text)?, row.optional_text()?);
                 return self.stored(event, &said, decision, problem).await;

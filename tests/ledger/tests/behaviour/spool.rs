@@ -224,6 +224,37 @@ async fn connections_that_the_server_ended_are_made_anew() {
     assert_eq!(ledger.summary().await.unwrap().payments[&Decision::Paid], 5);
 }
 
+/// As on a platform that freezes a process between its requests.
+#[tokio::test]
+async fn a_delivery_after_a_freeze_in_which_all_connections_ended_is_stored() {
+    let server = tokio::task::spawn_blocking(Postgres::shared).await.unwrap().unwrap();
+    let mut shop = TestShop::on(Database::Postgres).await;
+    shop.shop.spool = None;
+    let ledger = shop.ledger().await;
+    let id = shop.order(&ledger, "order-1").await;
+    // Several connections.
+    futures_util::future::join_all((0..8).map(|_| ledger.order("order-1"))).await;
+    let name = shop.shop.ledger.rsplit('/').next().unwrap().to_owned();
+    let url = server.url("postgres");
+    // This thread is the runtime's only one, so that nobody sees the connections end.
+    std::thread::spawn(move || end_sessions(&url, &name)).join().unwrap();
+    let delivery = Delivery::paid(&id, Job::PRICE, "order-1");
+    assert_eq!(receive(&shop, &ledger, &delivery).await, Decision::Paid);
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn end_sessions(url: &str, database: &str) {
+    let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    let sessions = "from pg_stat_activity where datname = $1";
+    let end = format!("select pg_terminate_backend(pid) {sessions}");
+    assert!(client.query(&end, &[&database]).await.unwrap().len() > 1);
+    let left = format!("select pid {sessions}");
+    while !client.query(&left, &[&database]).await.unwrap().is_empty() {
+        tokio::task::yield_now().await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_that_another_program_locks_is_waited_for_or_the_spool_is() {
     let mut shop = TestShop::on(Database::Sqlite).await;
