@@ -88,7 +88,7 @@ pub(crate) fn page(
             "<strong>Simulator.</strong> This is not Kazawallet, and no money moves."
         }
         Language::Arabic => {
-            "<strong>محاكاة للتجربة.</strong> هذه الصفحة ليست كازاواليت، ولا تُنقل فيها أي أموال."
+            "<strong>صفحة محاكاة.</strong> هذه ليست صفحة <bdi>Kazawallet</bdi>، ولا تُحوَّل فيها أي أموال."
         }
     };
     let html = format!(

@@ -421,7 +421,7 @@ async fn the_checkout_says_what_the_link_is_and_what_follows() {
     let path = create_link(&sim, &body).await;
     let id = path.strip_prefix("/pay/").unwrap();
     for (language, pay, time_out, back, no_webhook) in [
-        ("ar", "ادفع", "دع المهلة تنتهي", "العودة إلى", "لن يُبلَّغ المتجر"),
+        ("ar", "ادفع", "محاكاة انتهاء المهلة", "العودة إلى", "لن يُبلَّغ المتجر"),
         ("en", "Pay", "Let it time out", "back to", "the shop will not be told"),
     ] {
         let page = get(&sim, &format!("{path}?lang={language}"), &[]).await;
