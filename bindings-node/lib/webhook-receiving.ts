@@ -29,8 +29,8 @@ export interface WebhookReceiverOptions {
    */
   worker?: boolean | null | undefined;
   /**
-   * Is told of everything that goes wrong: a delivery that was refused, a handler that threw. Unless
-   * given, it is logged.
+   * Is told of everything that goes wrong: an error where a delivery was refused or a handler threw,
+   * a text where a payment waits for a person. Unless given, it is logged.
    */
   onError?: ((error: unknown) => unknown) | null | undefined;
 }
@@ -44,10 +44,11 @@ export interface WithoutWorkerOptions extends WebhookReceiverOptions {
 /** When the receiver runs. */
 export interface RunningReceiver {
   /**
-   * Opens the ledger and starts the worker, unless that was done. A delivery does it, too, also after
-   * `stop`.
+   * Opens the ledger and starts the worker, unless that was done, and verifies again what is in the
+   * ledger's quarantine. A delivery opens and starts, too, also after `stop`.
    *
-   * @throws LedgerError, ConfigurationError where the ledger cannot be opened.
+   * @throws LedgerError, ConfigurationError where the ledger cannot be opened, or has nothing to verify
+   * deliveries with.
    */
   start(): Promise<void>;
   /**
@@ -80,6 +81,7 @@ export interface MakesReceivers<Receiver> {
   (webhook: Webhook, handler: EventHandler, settings?: WebhookReceiverOptions): Receiver;
 }
 
+const FOR_A_PERSON = ['mismatch', 'no_order', 'overpaid', 'conflict'];
 const SETTINGS = ['worker', 'onError'];
 const ANSWERS = new Map(native.webhookAnswers().map((answer) => [answer.name, answer]));
 const LONGEST = native.longestWebhookBody();
@@ -133,6 +135,8 @@ function isPromise(source: unknown): source is Promise<unknown> {
 interface Running {
   /** Gives the answer's name. */
   receive(body: Uint8Array | string): Promise<string>;
+  /** Fails where it can verify nothing. */
+  check(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -170,7 +174,8 @@ export class Receiving implements RunningReceiver {
   }
 
   async start(): Promise<void> {
-    await this.#started();
+    const running = await this.#started();
+    await running.check();
   }
 
   stop(): Promise<void> {
@@ -256,6 +261,7 @@ export class Receiving implements RunningReceiver {
         }
         return 'received';
       },
+      check: async () => {},
       stop: async () => {},
     };
   }
@@ -277,8 +283,26 @@ export class Receiving implements RunningReceiver {
     }
     return {
       receive: async (body) => {
-        await ledger.receive(body);
+        const { event, decision, duplicate, problem } = await ledger.receive(body);
+        if (FOR_A_PERSON.includes(decision) && !duplicate) {
+          const what = problem === undefined ? decision : `${decision}, ${problem}`;
+          const where = 'see `npx kazawallet ledger`';
+          this.report(
+            `the payment ${event.orderId} is stored and waits for a person: ${what} (${where})`,
+          );
+        }
         return 'received';
+      },
+      check: async () => {
+        try {
+          // Recovers what a forgotten rotation of keys refused.
+          await ledger.reverify();
+        } catch (error) {
+          if (!(error instanceof main.LedgerError)) {
+            throw error;
+          }
+          this.report(error);
+        }
       },
       stop: async () => {
         await worker?.stop();

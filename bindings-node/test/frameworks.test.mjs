@@ -461,6 +461,26 @@ test('what opens the ledger must open one', async () => {
   assert.match((await rejection(() => receive.start())).message, /must give a Ledger/);
 });
 
+test('without a secret no receiver starts, and no delivery is lost', () =>
+  withLedger(async (shop) => {
+    const body = await paid(shop, 'order-1');
+    const received = new Received();
+    const without = await Ledger.open(shop.url);
+    const started = forWeb.webhookReceiver(without, received.handler, received.settings);
+    const { name, message } = await rejection(() => started.start());
+    assert.deepEqual([name, /nothing to verify/.test(message)], ['ConfigurationError', true]);
+    const url = 'http://127.0.0.1/webhooks/kazawallet';
+    const answer = await started(new Request(url, { method: 'POST', body }));
+    assert.equal(answer.status, 500);
+    await started.stop();
+    await without.close();
+    assert.equal((await shop.ledger.summary()).quarantined, 1);
+    const mended = forWeb.webhookReceiver(shop.ledger, { worker: false });
+    await mended.start();
+    assert.equal((await shop.ledger.order('order-1'))?.state, 'paid');
+    await mended.stop();
+  }));
+
 // ---------------------------------------------------------------- when it runs
 
 /**

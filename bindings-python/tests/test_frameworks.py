@@ -3,6 +3,7 @@ and how a receiver lives and ends with its application."""
 
 from __future__ import annotations
 
+import asyncio
 import doctest
 import importlib
 import json
@@ -22,7 +23,7 @@ from ledgers import delivery, sqlite, wait_until
 from programs import run
 from repository import SHARED_TESTS, NotUnderstood, hold_keys, read_file, same_json
 
-from kazawallet import AsyncLedger, Ledger, Webhook
+from kazawallet import AsyncLedger, ConfigurationError, Ledger, Webhook
 from kazawallet.testing import Simulator
 
 TABLE = hold_keys(
@@ -417,6 +418,44 @@ def test_what_a_receiver_cannot_work_with_is_refused_at_once(name: str, tmp_path
     receiver = make(webhook, right)
     with pytest.raises(RuntimeError, match="has a Webhook, and no ledger"):
         _ = receiver.ledger
+
+
+@pytest.mark.parametrize("name", ONE_OF_EACH)
+def test_without_a_secret_nothing_starts_and_no_delivery_is_lost(
+    name: str, tmp_path: Path, table_shop: Shop
+) -> None:
+    module = importlib.import_module(f"kazawallet.contrib.{name}")
+    make: Any = module.WebhookReceiver
+    is_async = name == "starlette"
+    table_shop.give(tmp_path, "shop")
+    url = f"sqlite://{tmp_path}/shop.db"
+
+    def starts(**given: Any) -> None:
+        if is_async:
+
+            async def open_ledger() -> AsyncLedger:
+                return await AsyncLedger.open(url, **given)
+
+            async def start() -> None:
+                async with make(open_ledger, worker=False):
+                    pass
+
+            asyncio.run(start())
+        else:
+            receiver = make(lambda: Ledger.open(url, **given), worker=False)
+            receiver.start()
+            receiver.stop()
+
+    with pytest.raises(ConfigurationError, match="nothing to verify deliveries with"):
+        starts()
+    with Ledger.open(url) as ledger:
+        with pytest.raises(ConfigurationError):
+            ledger.receive(table_shop.delivery("order-1"))
+        assert ledger.summary().quarantined == 1
+    starts(webhook=table_shop.webhook)
+    with Ledger.open(url) as ledger:
+        order = ledger.order("order-1")
+        assert order is not None and order.state == "paid"
 
 
 def test_a_ledger_of_the_other_kind_is_refused(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ use axum::routing::MethodRouter;
 use kazawallet::WebhookAnswer;
 use kazawallet::axum::{answer_to, receiving_route};
 
-use crate::Ledger;
+use crate::{Decision, Ledger};
 
 /// A route that answers once the delivery would survive a power cut. It calls no handler:
 /// [`Ledger::process`] does.
@@ -61,11 +61,25 @@ pub fn webhook_route<S>(ledger: Ledger) -> MethodRouter<S>
 where
     S: Clone + Send + Sync + 'static,
 {
+    if let Err(problem) = ledger.webhook() {
+        tracing::error!("no delivery will be verified: {problem}");
+    }
     receiving_route(move |body| {
         let ledger = ledger.clone();
         async move {
             match ledger.receive(body).await {
-                Ok(_) => WebhookAnswer::RECEIVED,
+                Ok(receipt) => {
+                    use Decision::{Conflict, Mismatch, NoOrder, Overpaid};
+                    let for_a_person = [Conflict, Mismatch, NoOrder, Overpaid];
+                    if for_a_person.contains(&receipt.decision) && !receipt.duplicate {
+                        tracing::warn!(
+                            order_id = receipt.event.order_id(),
+                            decision = receipt.decision.as_str(),
+                            "a payment is stored and waits for a person"
+                        );
+                    }
+                    WebhookAnswer::RECEIVED
+                }
                 Err(problem) => answer_to(&problem),
             }
         }

@@ -10,11 +10,17 @@ import traceback
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple, overload
 
-from .._errors import KazawalletError, SignatureVerificationError, WebhookPayloadError
+from .._errors import (
+    KazawalletError,
+    LedgerError,
+    SignatureVerificationError,
+    WebhookPayloadError,
+)
 from .._kazawallet import (
     LONGEST_WEBHOOK_BODY,
     Payment,
     PaymentEvent,
+    Receipt,
     Webhook,
     webhook_answers,
 )
@@ -42,6 +48,7 @@ class Answer(NamedTuple):
 _ANSWERS = {name: Answer(*answer) for name, answer in webhook_answers().items()}
 RECEIVED = _ANSWERS["received"]
 NOT_PROCESSED = _ANSWERS["not_processed"]
+_FOR_A_PERSON = ("mismatch", "no_order", "overpaid", "conflict")
 BODY_TOO_LARGE = _ANSWERS["body_too_large"]
 
 
@@ -101,6 +108,22 @@ def answer_to_failed_handler(event: PaymentEvent, error: Exception) -> Answer:
         _told(error),
     )
     return NOT_PROCESSED
+
+
+def log_receipt(receipt: Receipt) -> None:
+    """Tells of a genuine delivery that nobody is going to handle unless a person decides."""
+    if receipt.decision in _FOR_A_PERSON and not receipt.duplicate:
+        _log.warning(
+            "the payment %s is stored and waits for a person: %s%s (see `python -m kazawallet ledger`)",
+            receipt.event.order_id,
+            receipt.decision,
+            f", {receipt.problem}" if receipt.problem else "",
+        )
+
+
+def log_not_reverified(error: Exception) -> None:
+    """Tells that the quarantine could not be looked through."""
+    _log.warning("what is in the ledger's quarantine was not verified again: %s", _told(error))
 
 
 def log_late_start() -> None:
@@ -233,7 +256,10 @@ class BlockingReceiver:
         """Opens the ledger and starts the worker in this process, where that was not done. There is nothing
         to start where the receiver has a `Webhook`.
 
+        What is in the ledger's quarantine is verified again (`Ledger.reverify`).
+
         Raises:
+            ConfigurationError: the ledger has nothing to verify deliveries with.
             LedgerError: the ledger cannot be opened.
         """
         with self._changing:
@@ -268,6 +294,11 @@ class BlockingReceiver:
     def _start(self) -> None:
         if self._webhook is None and self._started_in != os.getpid():
             ledger = self._open()
+            # Recovers what a forgotten rotation of keys refused, and fails where there is no key at all.
+            try:
+                ledger.reverify()
+            except LedgerError as error:
+                log_not_reverified(error)
             if self._has_worker:
                 self._worker = ledger.process(self._on_payment)
             self._started_in = os.getpid()
@@ -290,7 +321,7 @@ class BlockingReceiver:
         if self._webhook is not None:
             return self._verify(self._webhook, body)
         try:
-            self.ledger.receive(body)
+            log_receipt(self.ledger.receive(body))
         except Exception as error:
             return answer_to(error)
         finally:

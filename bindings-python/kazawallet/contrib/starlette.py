@@ -30,6 +30,7 @@ from inspect import isawaitable
 from typing import Any, Literal, overload
 
 from .._async_ledger import AsyncLedger, AsyncLedgerWorker
+from .._errors import LedgerError
 from .._kazawallet import LONGEST_WEBHOOK_BODY, Webhook
 from ._receiving import (
     NOT_PROCESSED,
@@ -40,6 +41,8 @@ from ._receiving import (
     check_given,
     check_opened,
     log_late_start,
+    log_not_reverified,
+    log_receipt,
     refusal_before_reading,
     refusal_of_body,
     refusal_of_read_body,
@@ -159,9 +162,11 @@ class WebhookReceiver:
 
     async def start(self) -> None:
         """Opens the ledger and starts the worker, where that was not done. There is nothing to start where the
-        receiver has a `Webhook`.
+        receiver has a `Webhook`. What is in the ledger's quarantine is verified again
+        (`AsyncLedger.reverify`).
 
         Raises:
+            ConfigurationError: the ledger has nothing to verify deliveries with.
             LedgerError: the ledger cannot be opened.
         """
         async with self._changing:
@@ -189,6 +194,7 @@ class WebhookReceiver:
             app: The application, which the framework gives.
 
         Raises:
+            ConfigurationError: the ledger has nothing to verify deliveries with.
             LedgerError: the ledger cannot be opened.
         """
         async with self:
@@ -257,7 +263,7 @@ class WebhookReceiver:
             if not self._started and not self._stopped:
                 log_late_start()
                 await self.start()
-            await self.ledger.receive(body)
+            log_receipt(await self.ledger.receive(body))
         except Exception as error:
             return answer_to(error)
         return RECEIVED
@@ -284,6 +290,11 @@ class WebhookReceiver:
                 opened = await opened
             check_opened(opened, AsyncLedger)
             self._ledger = opened
+        # Recovers what a forgotten rotation of keys refused, and fails where there is no key at all.
+        try:
+            await self._ledger.reverify()
+        except LedgerError as error:
+            log_not_reverified(error)
         if self._has_worker:
             assert self._handler is not None
             self._worker = self._ledger.process(self._handler)

@@ -44,6 +44,18 @@ on_both_databases! {
         assert_eq!(ledger.summary().await.unwrap().conflicts, 0);
     }
 
+    async fn a_ledger_without_a_secret_keeps_what_it_cannot_verify(shop: TestShop) {
+        let ledger = shop.ledger().await;
+        let id = shop.order(&ledger, "order-1").await;
+        let delivery = shop.body(&Delivery::paid(&id, Job::PRICE, "order-1"));
+        let without = Ledger::open(&shop.shop.ledger).no_spool().await.unwrap();
+        assert_eq!(code(in_time(without.receive(&delivery)).await), "configuration");
+        assert_eq!(quarantined(&ledger).await, 1);
+        let receipts = ledger.reverify().await.unwrap();
+        assert_eq!(receipts.iter().map(|one| one.decision).collect::<Vec<_>>(), [Decision::Paid]);
+        assert_eq!(quarantined(&ledger).await, 0);
+    }
+
     async fn a_forgotten_rotation_of_keys_loses_nothing(shop: TestShop) {
         // The provider signs with a key that this ledger does not know.
         let new_key = Webhook::new("sim_new", "sim_new_secret").unwrap();

@@ -31,10 +31,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let key = std::env::var("KAZAWALLET_API_KEY")?;
     let secret = std::env::var("KAZAWALLET_API_SECRET")?;
     let port = std::env::var("PORT").unwrap_or("8000".to_owned());
-    let app =
-        Router::new().route("/webhook", webhook_route(Webhook::new(key, secret)?, on_payment));
+    let webhook = Webhook::new(key, secret)?;
+    let app = Router::new().route("/webhooks/kazawallet", webhook_route(webhook, on_payment));
     let listener = tokio::net::TcpListener::bind(format!("127.0.0.1:{port}")).await?;
-    println!("listening on http://{}/webhook", listener.local_addr()?);
+    println!("listening on http://{}/webhooks/kazawallet", listener.local_addr()?);
     axum::serve(listener, app).await?;
     Ok(())
 }
