@@ -107,7 +107,7 @@ app = get_wsgi_application()
 
 _SERVED_BY_WSGIREF = """
 import signal
-import sys
+import threading
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 
@@ -116,8 +116,9 @@ class Silent(WSGIRequestHandler):
         pass
 
 
-signal.signal(signal.SIGTERM, lambda *_: sys.exit())
 with make_server("127.0.0.1", 0, app, handler_class=Silent) as server:
+    # Not an exception, which the handler of a request would take for its own.
+    signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
     print(server.server_port, flush=True)
     server.serve_forever()
 """
