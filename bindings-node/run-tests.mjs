@@ -80,12 +80,16 @@ const ONLY_ON = [
     why: 'npm, bundlers and tracers are programs for Node.js, and each test loads the package both ways',
   },
   {
-    tests: [
-      ...['exit.', 'frameworks.', 'ledger-postgres.', 'ledger-processes.', 'memory.', 'workers.'],
-    ],
+    tests: ['exit.', 'frameworks.', 'ledger-postgres.', 'ledger-processes.', 'memory.', 'workers.'],
     runtimes: RUNTIMES.map(({ name }) => name),
     ways: ['import'],
     why: 'they run processes for long, and the way of loading makes no difference to those',
+  },
+  {
+    tests: ['abort.', 'idle-connections.', 'scenarios.'],
+    runtimes: RUNTIMES.map(({ name }) => name),
+    ways: ['import'],
+    why: 'they wait much, and what `import` names are the very files that `require` loads',
   },
   {
     tests: ['frameworks-load.'],

@@ -101,9 +101,9 @@ test('many deliveries while the handler sleeps', () =>
         console.log(
           `${framework}: the slowest answer took ${slowest} ms, the median ${times[1_000]} ms`,
         );
-        // A busy machine that stops for a moment must not fail it: one in twenty may be late.
+        // A busy machine that stops for a moment, with fifty under way, must not fail it.
         const late = times.filter((took) => took >= ANSWERED_WITHIN);
-        assert.ok(late.length <= DELIVERIES / 20, `${framework}: ${late.length} late: ${late}`);
+        assert.ok(late.length <= DELIVERIES / 10, `${framework}: ${late.length} late: ${late}`);
         const { payments, processing } = await ledger.summary();
         assert.equal(payments.paid, DELIVERIES);
         assert.equal(processing.waiting + processing.done, DELIVERIES);
