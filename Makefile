@@ -18,12 +18,17 @@ CHROMIUM := if ! { command -v chromium || command -v chromium-browser || command
 	test "$$(id -u)" = 0 && command -v apt-get >/dev/null; then \
 	apt-get update -qq && \
 	apt-get install -qq --yes --no-install-recommends chromium fonts-noto-core; fi
+# Debian's, where it may be installed and there is none; else the script says what is missing.
+QEMU := if ! command -v qemu-aarch64 >/dev/null && \
+	test "$$(id -u)" = 0 && command -v apt-get >/dev/null; then \
+	apt-get update -qq && \
+	apt-get install -qq --yes --no-install-recommends qemu-user; fi
 # How often a process is killed, for each database; how many random stories the ledger and its model are told.
 SOAK_KILLS := 520
 SOAK_STORIES := 200
 
 .DEFAULT_GOAL := help
-.PHONY: help demo shop-fastapi shop-express shop-axum test lint bench soak fuzz
+.PHONY: help demo shop-fastapi shop-express shop-axum test lint bench dist test-dist soak fuzz
 
 help:
 	@echo "make demo   a payment and a payout against the simulator, an attack and an accident"
@@ -32,6 +37,9 @@ help:
 	@echo "make test   every test, from the public face"
 	@echo "make lint   formatting, clippy, docs, types, licences, the oldest compiler, generated files"
 	@echo "make bench  speed, side by side with what people would use instead"
+	@echo "make dist   every package that this machine can build, checked, in target/dist (half an hour)"
+	@echo "make test-dist"
+	@echo "            those packages, installed into clean places: aarch64 under qemu-user, musl with its loader"
 	@echo "make soak   the ledger: processes killed and PostgreSQL crashed, again and again; a random model, at length"
 	@echo "make fuzz   the webhook against random bytes (needs nightly Rust and cargo-fuzz)"
 
@@ -112,6 +120,17 @@ bench:
 	@echo "== the Node package beside fetch, undici and hand-written code"
 	node bindings-node/run-tests.mjs --build-only
 	node benchmarks/node/run.mjs
+
+dist:
+	@echo "== every package that this machine can build, into target/dist"
+	python3 packaging/build.py
+	@echo "== checks of what was built"
+	python3 packaging/check.py
+
+test-dist:
+	@echo "== what is in target/dist, installed into clean places: vectors, scenarios, quick start"
+	@$(QEMU)
+	python3 packaging/try_installed.py
 
 soak:
 	@echo "== $(SOAK_KILLS) kills for each database, and PostgreSQL crashing under load: what was lost, what was paid twice"

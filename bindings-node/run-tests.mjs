@@ -1,14 +1,15 @@
 // Tests the Node package as its users get it: packed tarballs, installed into a clean folder.
 //
-//     node bindings-node/run-tests.mjs [--runtime NAME]... [--filter TEXT]...
+//     node bindings-node/run-tests.mjs [--runtime NAME... | --program PATH] [--filter TEXT]...
 //                                      [--build-only | --tarballs DIR]
 //
 // It builds and packs the package, looks at what is in the tarballs, installs them offline into a
 // fresh folder outside of the clone, copies the tests there, and runs every file of them on each
 // runtime, once with the package loaded by `import` and once by `require`. Needs Rust, Node.js and
-// npm; what else it takes is installed into `.tools`, and stays there.
+// npm; what else it takes is installed into `.tools`, and stays there. --program names a Node.js to run
+// them on in place of the runtimes: one for another platform, behind an emulator.
 
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import {
   cp,
@@ -23,7 +24,7 @@ import {
 } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import { parseArgs } from 'node:util';
+import { parseArgs, promisify } from 'node:util';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { build } from './scripts/build.mjs';
 import {
@@ -124,16 +125,17 @@ const FRAMEWORKS = [
   '@types/express',
 ];
 
+const SUFFIX = process.platform === 'win32' ? '.exe' : '';
 /** The programs that the tests drive: what each is called to them, and how it is built. */
 const DRIVEN = [
   {
     variable: 'KAZAWALLET_SCRIPTED_SIMULATOR',
-    program: path.join(TARGET, 'debug', 'kazawallet-simulator'),
+    program: path.join(TARGET, 'debug', `kazawallet-simulator${SUFFIX}`),
     built: ['--package', 'kazawallet-simulator', '--features', 'scripted'],
   },
   {
     variable: 'KAZAWALLET_SERVE_POSTGRES',
-    program: path.join(TARGET, 'debug', 'serve_postgres'),
+    program: path.join(TARGET, 'debug', `serve_postgres${SUFFIX}`),
     built: ['--package', 'kazawallet-ledger-tests', '--bin', 'serve_postgres'],
   },
 ];
@@ -147,6 +149,7 @@ const FILES_AT_ONCE = 2;
 const { values: options } = parseArgs({
   options: {
     runtime: { type: 'string', multiple: true },
+    program: { type: 'string' },
     filter: { type: 'string', multiple: true },
     tarballs: { type: 'string' },
     'build-only': { type: 'boolean', default: false },
@@ -169,7 +172,7 @@ async function testEverywhere() {
     for (const { built } of DRIVEN) {
       await run('cargo', ['build', '--quiet', '--locked', ...built]);
     }
-  } else {
+  } else if (options.filter === undefined) {
     const missing = DRIVEN.filter(({ program }) => !existsSync(program));
     for (const { built } of missing) {
       throw new Failed(`first: cargo build --locked ${built.join(' ')}`);
@@ -177,7 +180,10 @@ async function testEverywhere() {
   }
   const tarballs = await findTarballs(options.tarballs ?? TARBALLS);
   const failures = await problemsOf(tarballs);
-  const runtimes = await Promise.all(wanted.map(install));
+  const runtimes =
+    options.program === undefined
+      ? await Promise.all(wanted.map(install))
+      : [await runtimeOf(path.resolve(options.program))];
   failures.push(...(await runEverywhere(tarballs, runtimes)));
 
   const took = `${seconds(started)} s`;
@@ -355,6 +361,20 @@ async function install(runtime) {
   return { ...runtime, program };
 }
 
+/**
+ * A Node.js that is there.
+ *
+ * @param {string} program
+ * @returns {Promise<InstalledRuntime>}
+ */
+async function runtimeOf(program) {
+  const { stdout } = await promisify(execFile)(program, ['--version']).catch((error) => {
+    throw new Failed(`${program} --version: ${error.message}`);
+  });
+  // It counts as the oldest: so whatever runs on one Node.js alone is run.
+  return { name: 'node20', kind: 'node', version: stdout.trim().replace(/^v/, ''), program };
+}
+
 /** @param {Kind} kind */
 function packageOf(kind) {
   if (kind !== 'node') {
@@ -456,6 +476,8 @@ async function runEverywhere(tarballs, runtimes) {
       [
         // Offline: it stands on nothing but the runtime.
         ...['install', '--offline', '--no-package-lock', '--no-audit', '--no-fund', '--silent'],
+        // npm may run on another platform than the program does.
+        ...(options.program === undefined ? [] : ['--force']),
         ...[tarballs.main, tarballs.native],
       ],
       { folder },

@@ -1,6 +1,7 @@
 """Tests the Python package as its users get it: a built wheel, in a clean environment.
 
-    python3 bindings-python/run_tests.py [--wheel PATH | --build-only] [--python 3.12] [pytest's own arguments]
+    python3 bindings-python/run_tests.py [--wheel PATH | --build-only] [--python 3.12 | --interpreter PATH]
+                                         [pytest's own arguments]
 
 It builds the release wheel, looks at what is in it, finds every CPython from 3.10 up on this
 machine, installs the wheel into a fresh environment of each, and runs the tests there, away from
@@ -32,8 +33,11 @@ TESTS = PACKAGE / "tests"
 # What need not be run on more than one interpreter: the type checkers, and a measure under load.
 ON_THE_NEWEST = (TESTS / "type_checking", TESTS / "test_frameworks_load.py")
 TARGET = REPOSITORY / os.environ.get("CARGO_TARGET_DIR", "target")
-SCRIPTED_SIMULATOR = TARGET / "debug" / "kazawallet-simulator"
-SERVE_POSTGRES = TARGET / "debug" / "serve_postgres"
+PROGRAM_SUFFIX = ".exe" if os.name == "nt" else ""
+SCRIPTED_SIMULATOR = TARGET / "debug" / f"kazawallet-simulator{PROGRAM_SUFFIX}"
+SERVE_POSTGRES = TARGET / "debug" / f"serve_postgres{PROGRAM_SUFFIX}"
+# Where an environment has its programs.
+PROGRAMS = "Scripts" if os.name == "nt" else "bin"
 
 MATURIN_VERSION = "1.16.0"
 # Its `--python` installs into an environment that has no pip of its own.
@@ -94,7 +98,11 @@ def main() -> int:
     started = time.monotonic()
     failures: list[str] = []
     try:
-        interpreters = find_interpreters(options.python)
+        interpreters = (
+            [judged(path) for path in options.interpreter]
+            if options.interpreter
+            else find_interpreters(options.python)
+        )
         pip = install_build_tools()
         wheels = options.wheel or build_wheels(interpreters)
         if options.build_only:
@@ -141,6 +149,13 @@ def _options() -> tuple[argparse.Namespace, list[str]]:
         action="append",
         metavar="3.N",
         help="only on this version, such as 3.12 (may be repeated)",
+    )
+    parser.add_argument(
+        "--interpreter",
+        type=Path,
+        action="append",
+        metavar="PATH",
+        help="only on this interpreter, wherever it is (may be repeated)",
     )
     return parser.parse_known_args()
 
@@ -203,6 +218,14 @@ def _pyenv_root() -> Path:
     return Path.home() / ".pyenv"
 
 
+def judged(path: Path) -> Interpreter:
+    """An interpreter that must be one."""
+    found = _judged(path)
+    if found is None:
+        raise Failed(f"{path} does not run, or is no CPython")
+    return found
+
+
 def _judged(path: Path) -> Interpreter | None:
     """What an interpreter says of itself; `None` for one that does not run, as a shim may."""
     try:
@@ -227,7 +250,7 @@ def _judged(path: Path) -> Interpreter | None:
 
 def install_build_tools() -> Path:
     """Maturin and pip, of fixed versions, in an environment of their own; returns pip."""
-    pip = BUILD_TOOLS / "bin" / "pip"
+    pip = BUILD_TOOLS / PROGRAMS / "pip"
     ready = BUILD_TOOLS / f"ready-with-pip-{PIP_VERSION}"
     if not ready.exists():
         step(f"installing maturin {MATURIN_VERSION} into .tools")
@@ -236,7 +259,7 @@ def install_build_tools() -> Path:
         run([sys.executable, "-m", "venv", BUILD_TOOLS])
         run(
             [
-                BUILD_TOOLS / "bin" / "python",
+                BUILD_TOOLS / PROGRAMS / "python",
                 *("-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"),
                 *(f"maturin=={MATURIN_VERSION}", f"pip=={PIP_VERSION}"),
             ]
@@ -255,7 +278,7 @@ def build_wheels(interpreters: Sequence[Interpreter]) -> list[Path]:
         step(f"building the release wheel with {interpreter} (a few minutes the first time)")
         run(
             [
-                BUILD_TOOLS / "bin" / "maturin",
+                BUILD_TOOLS / PROGRAMS / "maturin",
                 *("build", "--quiet", "--release", "--locked"),
                 *("--interpreter", str(interpreter.path), "--out", str(folder)),
             ],
@@ -380,7 +403,7 @@ def run_on(
     elsewhere = folder / "elsewhere"
     elsewhere.mkdir(parents=True)
     run([interpreter.path, "-m", "venv", "--without-pip", environment])
-    python = environment / "bin" / "python"
+    python = environment / PROGRAMS / "python"
     install: list[str | Path] = [
         *(str(pip), "--python", str(python)),
         *("install", "--quiet", "--disable-pip-version-check", "--no-input"),

@@ -1,11 +1,15 @@
 // Builds the package and packs it, from a fresh clone too: needs Rust, Node.js and npm.
 //
-//     node bindings-node/scripts/build.mjs [--check | --native FILE]
+//     node bindings-node/scripts/build.mjs [--check] [--target TRIPLE [--zig]] [--native-only] [--out DIR]
+//     node bindings-node/scripts/build.mjs --native FILE
 //
 // It leaves the compiled package in bindings-node/dist, and in target/npm two tarballs: the package
 // itself, and this platform's native part. `lib/native-module.d.ts`, which says what the native part
 // offers, is written anew; with --check it must be up to date already. With --native nothing of Rust is
-// built: this native file is taken, one of a debug build perhaps.
+// built: this native file is taken, one of a debug build perhaps. --target builds the native part for
+// another platform, --zig with Zig as its linker and C compiler (which must be found, and cargo-zigbuild
+// too: packaging/build.py sees to that). The package itself needs a native part that runs here to be
+// compiled: with --native-only it is left out. --out says where the tarballs go.
 
 import { existsSync, readFileSync, symlinkSync } from 'node:fs';
 import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
@@ -45,34 +49,52 @@ const FILES = [
 /** What is loaded by name. */
 const ENTRIES = ['index', 'testing', 'express', 'fastify', 'web'];
 
-/** @param {{ check: boolean, native?: string | undefined }} options */
-export async function build({ check, native: builtBefore }) {
+/**
+ * @typedef {object} Options
+ * @property {boolean} check
+ * @property {string | undefined} [native] A native file that was built before.
+ * @property {string | undefined} [target] What Rust calls the platform, if not this one; `.2.17` behind it
+ *   is the glibc that Zig links for.
+ * @property {boolean} [zig]
+ * @property {boolean} [nativeOnly]
+ * @property {string | undefined} [out] The folder of the tarballs; what else is there stays.
+ */
+
+/** @param {Options} options */
+export async function build({ native: builtBefore, nativeOnly = false, out, ...options }) {
   await installTools();
-  for (const folder of [STAGING, TARBALLS]) {
-    await rm(folder, { recursive: true, force: true });
-    await mkdir(folder, { recursive: true });
+  await rm(STAGING, { recursive: true, force: true });
+  await mkdir(STAGING, { recursive: true });
+  const tarballs = path.resolve(out ?? TARBALLS);
+  if (out === undefined) {
+    await rm(tarballs, { recursive: true, force: true });
   }
-  const native = await stageNative(builtBefore ?? (await buildNative({ check })));
-  await compile();
-  linkForDevelopment(native);
-  await writeModules();
-  await stageMain();
+  await mkdir(tarballs, { recursive: true });
+  const native = await stageNative(builtBefore ?? (await buildNative(options)));
+  if (!nativeOnly) {
+    await compile();
+    linkForDevelopment(native);
+    await writeModules();
+    await stageMain();
+  }
   step('packing');
-  for (const folder of [MAIN, native]) {
-    await run('npm', ['pack', '--silent', '--pack-destination', TARBALLS], { folder });
+  for (const folder of nativeOnly ? [native] : [MAIN, native]) {
+    await run('npm', ['pack', '--silent', '--pack-destination', tarballs], { folder });
   }
 }
 
 /**
  * Builds the native part; returns its file.
  *
- * @param {{ check: boolean }} options
+ * @param {Pick<Options, 'check' | 'target' | 'zig'>} options
  */
-async function buildNative({ check }) {
-  step('building the native part (a few minutes the first time)');
+async function buildNative({ check, target, zig = false }) {
+  step(`building the native part${target ? ` for ${target}` : ''} (a few minutes the first time)`);
   const built = path.join(STAGING, 'built');
   await runTool('napi', [
     ...['build', '--platform', '--release', '--no-js'],
+    ...(target === undefined ? [] : ['--target', target]),
+    ...(zig ? ['--cross-compile'] : []),
     ...['--output-dir', built, '--dts', 'native-module.d.ts'],
     // napi's own --strip is undone by what the compiler tells the linker.
     ...['--', '--locked', '--config', 'profile.release.strip=true'],
@@ -100,6 +122,7 @@ async function stageNative(native) {
   const about = await readManifest(folder);
   await writeManifest(folder, {
     ...about,
+    type: 'commonjs',
     description: `The native part of the package kazawallet for ${platform}.`,
     files: [file, ...LICENCES],
   });
@@ -247,7 +270,14 @@ async function writeManifest(folder, manifest) {
 
 if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
   const { values } = parseArgs({
-    options: { check: { type: 'boolean', default: false }, native: { type: 'string' } },
+    options: {
+      check: { type: 'boolean', default: false },
+      native: { type: 'string' },
+      target: { type: 'string' },
+      zig: { type: 'boolean', default: false },
+      'native-only': { type: 'boolean', default: false },
+      out: { type: 'string' },
+    },
   });
-  await main(() => build(values));
+  await main(() => build({ ...values, nativeOnly: values['native-only'] }));
 }

@@ -32,6 +32,8 @@ export function run(command, commandArguments, { folder = REPOSITORY } = {}) {
     const shown = [command, ...commandArguments].join(' ');
     const child = spawn(command, commandArguments, {
       cwd: folder,
+      // On Windows npm is a script, which only a shell runs.
+      shell: process.platform === 'win32' && command === 'npm',
       // What npm prints belongs with the steps, not between them and an error.
       stdio: ['ignore', 'inherit', 'inherit'],
     });
