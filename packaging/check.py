@@ -111,7 +111,9 @@ def npm_problems(files: list[Path]) -> Iterator[str]:
     if main_package := platforms.main_package(files):
         step(f"attw {main_package.name}")
         attw = modules / "@arethetypeswrong" / "cli" / "dist" / "index.js"
-        yield from _complaints(["node", attw, "--format", "table", main_package])
+        yield from _complaints(
+            ["node", attw, "--format", "ascii", "--no-emoji", "--no-color", main_package]
+        )
 
 
 def native_problems(files: list[Path]) -> Iterator[str]:

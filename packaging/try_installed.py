@@ -24,7 +24,12 @@ import other_machines
 import platforms
 import tools
 from platforms import BINDINGS_NODE, BINDINGS_PYTHON, DIST, PLATFORMS, Failed, Platform
-from run_tests import build_servers_of_the_tests, install_build_tools, step
+from run_tests import (
+    build_servers_of_the_tests,
+    find_interpreters,
+    install_build_tools,
+    step,
+)
 
 # What is run, as pytest chooses tests, and as the names of files of tests for Node.js.
 VECTORS = ("test_vectors or test_phones", ["vectors", "phones"])
@@ -107,6 +112,10 @@ def runs_emulated(target: Platform) -> bool:
 
 def try_here(trial: Trial, target: Platform) -> None:
     wheels = target.wheels(trial.files)
+    interpreters = find_interpreters(None) if wheels else []
+    for wheel in wheels:
+        if not any(interpreter.runs(wheel) for interpreter in interpreters):
+            trial.not_run.append(f"{wheel.name}: no CPython that it is for is here")
     if wheels:
         trial.run(f"the wheels for {target.triple}", _python(trial, wheels))
     sdist = platforms.sdist(trial.files)
