@@ -4,8 +4,8 @@
 
 Each package for a platform that runs here is installed, and the vectors, the scenarios and the programs
 of the READMEs are run with it: on this machine's own platform the wheel, a wheel made of the sdist, and
-the npm packages; on Linux, aarch64 too, under qemu-user, and musl, as far as there is a Node.js or a
-Python for it. What could not be run is said at the end. What stands in for the provider in the
+the npm packages; on Linux, aarch64 too, under qemu-user, without the scenarios, and musl, as far as
+there is a Node.js or a Python for it. What could not be run is said at the end. What stands in for the provider in the
 scenarios is built first, which needs Rust; without it they are left out, and that is said, too.
 """
 
@@ -39,12 +39,15 @@ QUICK_START = ("program_of_a_document and README", ["documentation"])
 NODES = ("node20", "node26")
 
 
+Kinds = list[tuple[str, list[str]]]
+
+
 @dataclass
 class Trial:
     """The packages, what is run with them, and what became of it."""
 
     files: list[Path]
-    kinds: list[tuple[str, list[str]]]
+    kinds: Kinds
     passed: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     not_run: list[str] = field(default_factory=list)
@@ -117,7 +120,7 @@ def try_here(trial: Trial, target: Platform) -> None:
         if not any(interpreter.runs(wheel) for interpreter in interpreters):
             trial.not_run.append(f"{wheel.name}: no CPython that it is for is here")
     if wheels:
-        trial.run(f"the wheels for {target.triple}", _python(trial, wheels))
+        trial.run(f"the wheels for {target.triple}", _python(trial.kinds, wheels))
     sdist = platforms.sdist(trial.files)
     if sdist is not None and shutil.which("cargo"):
         try_sdist(trial, sdist)
@@ -143,10 +146,17 @@ def try_sdist(trial: Trial, sdist: Path) -> None:
         except Failed as failure:
             trial.failed.append(f"{what}: {failure}")
             return
-        trial.run(what, _python(trial, sorted(Path(folder).glob("*.whl"))))
+        trial.run(what, _python(trial.kinds, sorted(Path(folder).glob("*.whl"))))
 
 
 def try_emulated(trial: Trial, target: Platform) -> None:
+    kinds = trial.kinds
+    if target.machine == "aarch64":
+        kinds = [kind for kind in kinds if kind is not SCENARIOS]
+        trial.not_run.append(
+            f"the scenarios for {target.triple}: under an emulator they take too long; "
+            "run this program on such a machine"
+        )
     if wheels := target.wheels(trial.files):
         python = other_machines.python_for(target)
         if python is None:
@@ -154,18 +164,18 @@ def try_emulated(trial: Trial, target: Platform) -> None:
         else:
             plain = [wheel for wheel in wheels if "-abi3-" in wheel.name]
             what = f"the wheel for {target.triple}, under {_emulator(target)}"
-            trial.run(what, [*_python(trial, plain), "--interpreter", python])
+            trial.run(what, [*_python(kinds, plain), "--interpreter", python])
     if target.addon(trial.files) is not None:
         node = other_machines.node_for(target)
-        try_npm(trial, target, ["--program", node], trial.kinds)
+        try_npm(trial, target, ["--program", node], kinds)
 
 
 def _emulator(target: Platform) -> str:
     return "qemu-user" if target.machine == "aarch64" else "musl's loader"
 
 
-def _python(trial: Trial, wheels: list[Path]) -> list[str | Path]:
-    chosen = " or ".join(f"({expression})" for expression, _ in trial.kinds)
+def _python(kinds: Kinds, wheels: list[Path]) -> list[str | Path]:
+    chosen = " or ".join(f"({expression})" for expression, _ in kinds)
     return [
         *(sys.executable, BINDINGS_PYTHON / "run_tests.py", "-k", chosen),
         *(part for wheel in wheels for part in ("--wheel", wheel)),
@@ -176,11 +186,11 @@ def try_npm(
     trial: Trial,
     target: Platform,
     runtimes: list[str | Path],
-    kinds: list[tuple[str, list[str]]],
+    kinds: Kinds,
 ) -> None:
     main, addon = platforms.main_package(trial.files), target.addon(trial.files)
     if main is None or addon is None:
-        trial.not_run.append(f"{addon}: the npm package itself is not beside it")
+        trial.not_run.append(f"the npm packages for {target.triple}: not both are there")
         return
     with tempfile.TemporaryDirectory(prefix="kazawallet-npm-") as folder:
         for file in (main, addon):
