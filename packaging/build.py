@@ -80,7 +80,7 @@ def build(options: argparse.Namespace) -> None:
     if portable:
         step("the sdist")
         _remove(platforms.sdist(DIST.glob("*")))
-        _run([_maturin(), *("sdist", "--quiet", "--out", DIST)])
+        _run([_maturin(), "sdist", "--out", DIST])
     # This machine's comes last: what it leaves behind is what the source tree is tried with.
     for target in sorted(targets, key=lambda each: each.is_this_machine):
         for old in target.wheels(DIST.glob("*.whl")):
