@@ -115,8 +115,7 @@ def main() -> int:
             failures += [f"the wheel: {problem}" for problem in problems]
         failures += run_everywhere(
             *(pip, wheels, interpreters, pytest_arguments),
-            # One that was named may be behind an emulator, far too slow for them.
-            type_checkers=not options.interpreter,
+            slow=bool(options.interpreter),
         )
     except Failed as failure:
         failures.append(str(failure))
@@ -353,9 +352,12 @@ def run_everywhere(
     interpreters: Sequence[Interpreter],
     arguments: Sequence[str],
     *,
-    type_checkers: bool,
+    slow: bool,
 ) -> list[str]:
-    """Runs the tests on each interpreter; returns what failed."""
+    """Runs the tests on each interpreter; returns what failed.
+
+    An interpreter may be slow, as one under an emulator is. So what need not be done on it is not.
+    """
     runs: list[tuple[Interpreter, Path]] = []
     failures = []
     for interpreter in interpreters:
@@ -376,7 +378,8 @@ def run_everywhere(
                 run_on,
                 *(interpreter, wheel, pip, Path(folder) / interpreter.minor, arguments),
                 # The newest comes first, and has the most to do.
-                newest=type_checkers and number == 0,
+                newest=number == 0 and not slow,
+                compiled=not slow,
             )
             for number, (interpreter, wheel) in enumerate(runs)
         ]
@@ -403,6 +406,7 @@ def run_on(
     arguments: Sequence[str],
     *,
     newest: bool,
+    compiled: bool,
 ) -> int:
     """Installs the wheel into a fresh environment and runs pytest; returns pytest's status."""
     started = time.monotonic()
@@ -419,7 +423,8 @@ def run_on(
     ]
     # Without an index: it stands on nothing but Python.
     run([*install, "--no-index", wheel])
-    run([*install, "--requirement", TESTS / "requirements.txt"])
+    how = [] if compiled else ["--no-compile"]
+    run([*install, *how, "--requirement", TESTS / "requirements.txt"])
     if newest:
         run([*install, "--requirement", TESTS / "type_checkers.txt"])
     command: list[str | Path] = [

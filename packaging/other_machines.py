@@ -52,7 +52,9 @@ def node_for(target: Platform) -> Path:
     named = node.with_name("execpath.cjs")
     # Only the script can be started again, by a program that starts itself.
     named.write_text(f"process.execPath = {str(script)!r};\n", encoding="utf-8")
-    return _script(script, _debian("aarch64", FOR_AARCH64), node, "--require", named)
+    # V8's own threads would each wait for the others at every atomic step, for seconds in all.
+    options = ("--v8-pool-size=0", "--require", named)
+    return _script(script, _debian("aarch64", FOR_AARCH64), node, *options)
 
 
 def _script(script: Path, system: Path, program: Path, *options: str | Path) -> Path:
