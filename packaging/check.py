@@ -42,7 +42,7 @@ ELF_MACHINES = {"x86_64": "Advanced Micro Devices X86-64", "aarch64": "AArch64"}
 def main() -> int:
     parser = argparse.ArgumentParser(description="Checks the packages in target/dist.")
     parser.add_argument("--dist", type=Path, default=DIST, help="the folder of the packages")
-    folder: Path = parser.parse_args().dist
+    folder: Path = parser.parse_args().dist.resolve()
     try:
         files = platforms.files_in(folder)
         problems = [*python_problems(files), *npm_problems(files), *native_problems(files)]

@@ -74,7 +74,7 @@ def main() -> int:
     )
     options = parser.parse_args()
     try:
-        trial = Trial(platforms.files_in(options.dist), [VECTORS, SCENARIOS, QUICK_START])
+        trial = Trial(platforms.files_in(options.dist.resolve()), [VECTORS, SCENARIOS, QUICK_START])
         targets = platforms.named(options.target) if options.target else list(PLATFORMS)
         if shutil.which("cargo") is None:
             trial.kinds.remove(SCENARIOS)
