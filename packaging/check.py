@@ -90,7 +90,8 @@ def auditwheel_problems(auditwheel: Path, wheel: Path) -> Iterator[str]:
         command += ["--ldpaths", Path(__file__).parent]
     status, said = tools.ended(command)
     try:
-        about = json.loads(said)
+        # Its warnings come before: that it is on a machine without musl.
+        about = json.loads(said[said.index("{") :])
         found, external = about["sym_tag"], set(about["external_libs"])
     except (ValueError, KeyError):
         yield f"{wheel.name}: auditwheel ended with status {status}: {said}"
