@@ -207,7 +207,8 @@ def _candidates() -> Iterator[Path]:
         if not folder.is_dir():
             continue
         for path in sorted(folder.glob("python3.*")):
-            if re.fullmatch(r"python3\.\d+t?", path.name) and path not in seen:
+            name = path.name.removesuffix(PROGRAM_SUFFIX)
+            if re.fullmatch(r"python3\.\d+t?", name) and path not in seen:
                 seen.add(path)
                 yield path
 
@@ -298,6 +299,11 @@ def build_servers_of_the_tests() -> None:
     step("building the scripted simulator and the keeper of a PostgreSQL")
     build = ("cargo", "build", "--quiet", "--locked", "--package")
     run([*build, "kazawallet-simulator", "--features", "scripted"])
+    if os.name == "nt":
+        step(
+            "not built: the keeper of a PostgreSQL is for Unix, so tests with PostgreSQL cannot run"
+        )
+        return
     run([*build, "kazawallet-ledger-tests", "--bin", "serve_postgres"])
 
 
@@ -416,7 +422,7 @@ def run_on(
     elsewhere = folder / "elsewhere"
     elsewhere.mkdir(parents=True)
     run([interpreter.path, "-m", "venv", "--without-pip", environment])
-    python = environment / PROGRAMS / "python"
+    python = environment / PROGRAMS / f"python{PROGRAM_SUFFIX}"
     install: list[str | Path] = [
         *(str(pip), "--python", str(python)),
         *("install", "--quiet", "--disable-pip-version-check", "--no-input"),

@@ -1,12 +1,13 @@
 """Tries what is in `target/dist`, as users get it: installed into clean places.
 
-    python3 packaging/try_installed.py [--dist FOLDER] [--target TRIPLE]...
+    python3 packaging/try_installed.py [--dist FOLDER] [--target TRIPLE]... [--strict]
 
 Each package for a platform that runs here is installed, and the vectors, the scenarios and the programs
 of the READMEs are run with it: on this machine's own platform the wheel, a wheel made of the sdist, and
 the npm packages; on Linux, aarch64 too, under qemu-user, without the scenarios, and musl, as far as
-there is a Node.js or a Python for it. What could not be run is said at the end. What stands in for the provider in the
-scenarios is built first, which needs Rust; without it they are left out, and that is said, too.
+there is a Node.js or a Python for it. What could not be run is said at the end. What stands in for the
+provider in the scenarios is built first, which needs Rust; without it they are left out, and that is
+said, too. With --strict what could not be run is a failure.
 """
 
 from __future__ import annotations
@@ -72,6 +73,9 @@ def main() -> int:
         choices=platforms.TRIPLES,
         help="only those for this platform (may be repeated)",
     )
+    parser.add_argument(
+        "--strict", action="store_true", help="what could not be run is a failure, too"
+    )
     options = parser.parse_args()
     try:
         trial = Trial(platforms.files_in(options.dist.resolve()), [VECTORS, SCENARIOS, QUICK_START])
@@ -88,7 +92,7 @@ def main() -> int:
     for word in ("passed", "not_run", "failed"):
         for line in getattr(trial, word):
             print(f"   {word.replace('_', ' ')}: {line}")
-    if trial.failed or not trial.passed:
+    if trial.failed or not trial.passed or (options.strict and trial.not_run):
         print("== FAILED: not every package does what it should", file=sys.stderr)
         return 1
     step(f"{len(trial.passed)} installations passed")
@@ -126,8 +130,9 @@ def try_here(trial: Trial, target: Platform) -> None:
         try_sdist(trial, sdist)
     if target.addon(trial.files) is not None:
         chosen = [f"--runtime={name}" for name in NODES]
-        # npm's own Node.js are for glibc.
-        chosen = ["--program", shutil.which("node") or "node"] if target.musl else chosen
+        if target.musl or target.system != "Linux":
+            # npm's builds of Node.js are for glibc, and for other systems not of every version.
+            chosen = ["--program", shutil.which("node") or "node"]
         try_npm(trial, target, chosen, trial.kinds)
 
 
