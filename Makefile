@@ -28,7 +28,7 @@ SOAK_KILLS := 520
 SOAK_STORIES := 200
 
 .DEFAULT_GOAL := help
-.PHONY: help demo shop-fastapi shop-express shop-axum test lint bench dist test-dist soak fuzz
+.PHONY: help demo shop-fastapi shop-express shop-axum test lint bench dist test-dist soak fuzz version
 
 help:
 	@echo "make demo   a payment and a payout against the simulator, an attack and an accident"
@@ -42,6 +42,8 @@ help:
 	@echo "            those packages, installed into clean places: aarch64 under qemu-user, musl with its loader"
 	@echo "make soak   the ledger: processes killed and PostgreSQL crashed, again and again; a random model, at length"
 	@echo "make fuzz   the webhook against random bytes (needs nightly Rust and cargo-fuzz)"
+	@echo "make version X.Y.Z"
+	@echo "            set the version of every package, and open its section in the CHANGELOG"
 
 demo:
 	@echo "== building the simulator and the demo (the first time takes a minute or two)"
@@ -84,6 +86,8 @@ test:
 	python3 bindings-python/run_tests.py
 	@echo "== the Node package: its tarballs, on Node.js 20 to 26, Bun and Deno"
 	node bindings-node/run-tests.mjs
+	@echo "== the scripts that a release is made with"
+	python3 -m unittest discover --start-directory packaging/tests --top-level-directory packaging
 	@echo "== the examples, used in a headless Chromium, beside the simulator"
 	@$(CHROMIUM)
 	node tests/browser/run.mjs
@@ -96,6 +100,8 @@ lint: $(CARGO_DENY)/bin/cargo-deny $(RUFF)/bin/ruff
 	node bindings-node/scripts/lint.mjs
 	@echo "== generated files are up to date"
 	python3 tests/vectors/make_payloads.py --check
+	@echo "== every place says the same version"
+	python3 packaging/version.py --check
 	@echo "== clippy and rustdoc, warnings denied"
 	cargo clippy --locked --workspace --all-targets --all-features -- --deny warnings
 	cargo clippy --locked --package kazawallet --no-default-features -- --deny warnings
@@ -143,6 +149,14 @@ soak:
 fuzz:
 	python3 core/fuzz/make_seeds.py
 	cd core && cargo +nightly fuzz run verify -- -max_total_time=$(FUZZ_SECONDS)
+
+# `make version 1.2.3`, or `make version VERSION=1.2.3`: the number is no goal of its own.
+ifeq (version,$(firstword $(MAKECMDGOALS)))
+VERSION ?= $(word 2,$(MAKECMDGOALS))
+$(wordlist 2,$(words $(MAKECMDGOALS)),$(MAKECMDGOALS)): version ; @:
+endif
+version:
+	@python3 packaging/version.py '$(VERSION)'
 
 $(CARGO_DENY)/bin/cargo-deny:
 	@echo "== installing cargo-deny $(CARGO_DENY_VERSION) into .tools (a few minutes)"
