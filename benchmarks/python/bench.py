@@ -11,138 +11,138 @@ import asyncio
 import json
 import os
 import platform
-import subprocess
-import sys
-import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from decimal import Decimal
 from importlib import metadata
 from pathlib import Path
-from statistics import median, quantiles
+from statistics import median
 
 import http_calls
+from figures import Figure, Goal, Taken, beside, report
 from handwritten_webhook import HandwrittenWebhook
 from http_calls import AsyncCreate, Create, Merchant
-from measuring import Contender, Ratio, Rounds, ServerClock, measure
+from measuring import Contender, Ratio, Rounds, ServerClock, in_turn, measure
+from processes import added_by, first_answer, memory
 
 import kazawallet
 
-BY_HAND = "by hand"
 OTHERS = ("requests", "httpx", "aiohttp", "pyreqwest")
-# How many rounds, and how many seconds each contender has in one.
-VERIFY_ROUNDS, VERIFY_SECONDS = 150, 0.01
-SYNC_ROUNDS, SYNC_SECONDS = 100, 0.02
-ASYNC_SECONDS = 0.15
-# How many calls are in flight, in how many rounds.
-ASYNC_RUNS = ((8, 10), (64, 25), (256, 6))
-IMPORT_ROUNDS = 60
+BLOCKING, ASYNC = "kazawallet.Client", "kazawallet.AsyncClient"
+BY_HAND = "json, hashlib, hmac by hand"
 
-# How many times as fast as the other the package is to be, at least.
-VERIFY_GOAL = 5.0
-SYNC_GOALS = {"requests.Session": 4.0, "httpx.Client": 3.0, "pyreqwest.SyncClient": 1.0}
-ASYNC_GOALS = {"aiohttp.ClientSession": 3.5, "pyreqwest.Client": 1.5}
-ASYNC_GOALS_IN_FLIGHT = 64
-# At most.
-IMPORT_GOAL_MS = 10.0
-WHEEL_GOAL_MB = 3.5
+VERIFY_GOAL = Goal(5.0)
+ALONE_GOALS = {
+    "requests.Session": Goal(4.0, of="ratio_and_cpu_ratio"),
+    "httpx.Client": Goal(3.0, of="ratio_and_cpu_ratio"),
+    "pyreqwest.SyncClient": Goal(1.0, of="ratio_and_cpu_ratio"),
+}
+GOALS_OF_64_IN_FLIGHT = {"aiohttp.ClientSession": Goal(3.5), "pyreqwest.Client": Goal(1.5)}
+LOAD_GOAL_MS = Goal(10.0, of="ours")
+WHEEL_GOAL_MB = Goal(5.0, of="ours")
 
-
-@dataclass(frozen=True)
-class Figure:
-    """One line of a table, and of the JSON file."""
-
-    section: str
-    contender: str
-    microseconds: float
-    cpu_microseconds: float
-    server_busy: float | None
-    # How many times what the package took this one took; none for the package itself.
-    times: Ratio | None = None
-    cpu_times: Ratio | None = None
-    goal: float | None = None
-    # Whether the goal holds for the CPU time, too.
-    goal_for_cpu: bool = False
-
-    @property
-    def met(self) -> bool | None:
-        if self.goal is None or self.times is None or self.cpu_times is None:
-            return None
-        cpu_met = not self.goal_for_cpu or self.cpu_times.value >= self.goal
-        return self.times.value >= self.goal and cpu_met
+# Whose processes are watched from outside, and which client of ours stands beside them.
+OUTSIDE = {
+    "requests.Session": BLOCKING,
+    "httpx.Client": BLOCKING,
+    "pyreqwest.SyncClient": BLOCKING,
+    "aiohttp.ClientSession": ASYNC,
+}
 
 
 @dataclass(frozen=True)
-class Limit:
-    """A figure that has a bound of its own and no contender."""
+class Effort:
+    """How many rounds there are, and how many seconds each contender has in one."""
 
-    what: str
-    unit: str
-    value: float
-    spread: tuple[float, float] | None
-    goal: float
+    verify: tuple[int, float]
+    alone: tuple[int, float]
+    in_flight: Mapping[int, tuple[int, float]]
+    loads: int
+    starts: int
+    memories: int
+    calls_of_memory: int
 
-    @property
-    def met(self) -> bool:
-        return self.value <= self.goal
+
+FULL = Effort(
+    verify=(150, 0.01),
+    alone=(100, 0.02),
+    in_flight={8: (25, 0.15), 64: (25, 0.15), 256: (12, 0.3)},
+    loads=60,
+    starts=25,
+    memories=3,
+    calls_of_memory=10_000,
+)
+# Too little for a figure that means something: it shows that all of it runs.
+QUICK = Effort(
+    verify=(3, 0.002),
+    alone=(3, 0.005),
+    in_flight={8: (2, 0.02), 64: (2, 0.02), 256: (2, 0.02)},
+    loads=2,
+    starts=2,
+    memories=1,
+    calls_of_memory=200,
+)
 
 
 def main() -> None:
     options = arguments()
+    effort = QUICK if options.quick else FULL
     merchant = Merchant(
         base_url=os.environ["KAZAWALLET_BASE_URL"],
         api_key=os.environ["KAZAWALLET_API_KEY"],
         email=os.environ["KAZAWALLET_MERCHANT_EMAIL"],
     )
     server = ServerClock(options.simulator_pid)
+    versions = {"kazawallet": kazawallet.__version__, "CPython": platform.python_version()}
+    versions |= {name: metadata.version(name) for name in OTHERS}
     print(
-        f"kazawallet {kazawallet.__version__}, {platform.python_implementation()} "
-        f"{platform.python_version()}, {platform.system()} {platform.machine()}, "
-        f"{os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f} at the start\n"
-        + ", ".join(f"{name} {metadata.version(name)}" for name in OTHERS)
+        f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, "
+        f"load average {os.getloadavg()[0]:.1f} at the start\n"
+        + ", ".join(f"{name} {version}" for name, version in versions.items())
     )
     print(
-        "Medians of rounds in turns. 'times' is how many times what kazawallet takes the other\n"
-        "takes, in brackets all rounds but the lowest and the highest tenth. CPU is this process's."
+        "Medians of rounds in turns. 'times' is how many times what kazawallet takes the other takes\n"
+        "in the same round, in brackets all rounds but the lowest and the highest tenth; where there\n"
+        "is no other, the brackets hold our own rounds. CPU is the same ratio of the CPU time."
     )
+    if options.quick:
+        print("A QUICK RUN: it shows that everything runs, and its figures mean nothing.")
 
-    figures: list[Figure] = []
-    figures += report(verifying("Webhook.verify, from body to event", read_fields=False))
-    figures += report(verifying("the same, and its six fields read", read_fields=True))
-    figures += report(calling(merchant, server))
-    figures += [
-        figure
-        for in_flight, rounds in ASYNC_RUNS
-        for figure in report(calling_async(merchant, server, in_flight, rounds))
-    ]
-    limits = [importing()]
-    if options.wheel is not None:
-        size = options.wheel.stat().st_size / 1_000_000
-        limits.append(Limit("the wheel", "MB", size, None, WHEEL_GOAL_MB))
-    print()
-    for limit in limits:
-        spread = (
-            "" if limit.spread is None else f" ({limit.spread[0]:.1f} to {limit.spread[1]:.1f})"
-        )
-        print(
-            f"{limit.what}: {limit.value:.2f} {limit.unit}{spread}; "
-            f"goal at most {limit.goal:g}: {verdict(limit.met)}"
-        )
+    figures = verifying(effort)
+    figures += calling_alone(merchant, server, effort)
+    for in_flight in effort.in_flight:
+        figures += calling_at_once(merchant, server, in_flight, effort)
+    figures += starting(effort)
+    figures += remembering(effort)
+    figures += sizes(options.wheel, options.installed)
 
+    missed = [figure for figure in figures if figure.met is False]
+    if missed:
+        print("\nMISSED: " + ", ".join(figure.name for figure in missed))
     if options.json is not None:
-        options.json.write_text(json.dumps(as_json(figures, limits), indent=1) + "\n")
+        results = {"versions": versions, "results": [figure.as_json() for figure in figures]}
+        text = json.dumps(results, indent=1, ensure_ascii=False)
+        options.json.write_text(text + "\n", encoding="utf-8")
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--simulator-pid", type=int, help="shows how busy the server is (Linux)")
-    parser.add_argument("--wheel", type=Path, help="the wheel that is installed, for its size")
+    parser.add_argument("--wheel", type=Path, required=True, help="the wheel that is installed")
+    parser.add_argument(
+        "--installed",
+        type=Path,
+        required=True,
+        help="a folder that holds one for each package, installed there with all that it needs",
+    )
     parser.add_argument("--json", type=Path, help="writes the figures there, too")
+    parser.add_argument("--quick", action="store_true", help="a few rounds, to see that it runs")
     return parser.parse_args()
 
 
-def verifying(section: str, *, read_fields: bool) -> list[Figure]:
+def verifying(effort: Effort) -> list[Figure]:
     key, secret = "81A107141716", "888B6B8877F8"
     order_id, amount = "pl_8f2a61c1", "10.50"
     webhook = kazawallet.Webhook(key, secret)
@@ -183,28 +183,45 @@ def verifying(section: str, *, read_fields: bool) -> list[Figure]:
             _ = event.order_id, event.amount, event.status, event.currency, event.ref
             _ = event.is_fulfilled
 
-    if read_fields:
-        package, other = verify_and_read, verify_and_read_by_hand
-    else:
-        package, other = verify, verify_by_hand
+    rounds, seconds = effort.verify
     measured = measure(
-        {"kazawallet.Webhook": Contender(package), BY_HAND: Contender(other)},
-        rounds=VERIFY_ROUNDS,
-        seconds=VERIFY_SECONDS,
+        {
+            "verify": Contender(verify),
+            "verify by hand": Contender(verify_by_hand),
+            "read": Contender(verify_and_read),
+            "read by hand": Contender(verify_and_read_by_hand),
+        },
+        rounds=rounds,
+        seconds=seconds,
         server=ServerClock(None),
     )
-    # The goal is set for the event alone; the second figure stands beside it.
-    return compare(section, measured, {} if read_fields else {BY_HAND: VERIFY_GOAL})
+    return report(
+        "Webhook.verify: a delivery's body in, its event out; below, its six fields read as well",
+        [
+            beside(
+                "python.verify.handwritten",
+                "verify a webhook, from body to event",
+                "µs",
+                measured["verify"],
+                BY_HAND,
+                measured["verify by hand"],
+                VERIFY_GOAL,
+            ),
+            beside(
+                "python.event_fields.handwritten",
+                "verify a webhook and read its six fields",
+                "µs",
+                measured["read"],
+                BY_HAND,
+                measured["read by hand"],
+            ),
+        ],
+    )
 
 
-def calling(merchant: Merchant, server: ServerClock) -> list[Figure]:
-    def contender(create: Create) -> Contender:
-        def make(calls: int) -> None:
-            for _ in range(calls):
-                create()
-
-        return Contender(make)
-
+def calling_alone(merchant: Merchant, server: ServerClock, effort: Effort) -> list[Figure]:
+    """One call after the other: blocking clients beside each other, and asynchronous ones."""
+    rounds, seconds = effort.alone
     with ExitStack() as clients:
         creates = {
             name: clients.enter_context(opened(merchant))
@@ -213,22 +230,68 @@ def calling(merchant: Merchant, server: ServerClock) -> list[Figure]:
         for create in creates.values():
             check_link(merchant, create())
         measured = measure(
-            {name: contender(create) for name, create in creates.items()},
-            rounds=SYNC_ROUNDS,
-            seconds=SYNC_SECONDS,
+            {name: Contender(one_after_another(create)) for name, create in creates.items()},
+            rounds=rounds,
+            seconds=seconds,
             server=server,
         )
-    section = "payment_links.create, one at a time"
-    return compare(section, measured, SYNC_GOALS, goal_for_cpu=True)
+    title = "create a link, one at a time"
+    blocking = [
+        beside(link_name(1, name), title, "µs", measured[BLOCKING], name, measured[name], goal)
+        for name, goal in ALONE_GOALS.items()
+    ]
+    asynchronous = measure_async(
+        merchant, server, 1, rounds, seconds, (ASYNC, "aiohttp.ClientSession")
+    )
+    name = "aiohttp.ClientSession"
+    awaited = beside(link_name(1, name), title, "µs", asynchronous[ASYNC], name, asynchronous[name])
+    return report(
+        "payment_links.create, one at a time; aiohttp beside kazawallet.AsyncClient",
+        [*blocking, awaited],
+        server_note(measured | asynchronous),
+    )
 
 
-def calling_async(
-    merchant: Merchant, server: ServerClock, in_flight: int, rounds: int
+def calling_at_once(
+    merchant: Merchant, server: ServerClock, in_flight: int, effort: Effort
 ) -> list[Figure]:
+    """Many calls in flight: asynchronous clients, and blocking ones from as many threads."""
+    rounds, seconds = effort.in_flight[in_flight]
+    measured = measure_async(merchant, server, in_flight, rounds, seconds, list(http_calls.ASYNC))
+    goals = GOALS_OF_64_IN_FLIGHT if in_flight == 64 else {}
+    title = f"create a link, {in_flight} in flight"
+    figures = [
+        beside(
+            link_name(in_flight, name), title, "µs", measured[ASYNC], name, took, goals.get(name)
+        )
+        for name, took in measured.items()
+        if name != ASYNC
+    ]
+    threads = measure_threads(merchant, server, in_flight, rounds, seconds)
+    name = "requests.Session"
+    title = f"create a link, {in_flight} in flight from as many threads"
+    figures.append(
+        beside(link_name(in_flight, name), title, "µs", threads[BLOCKING], name, threads[name])
+    )
+    return report(
+        f"payment_links.create, {in_flight} in flight; requests and kazawallet.Client from threads",
+        figures,
+        server_note(measured | threads),
+    )
+
+
+def measure_async(
+    merchant: Merchant,
+    server: ServerClock,
+    in_flight: int,
+    rounds: int,
+    seconds: float,
+    names: Sequence[str],
+) -> dict[str, Rounds]:
     async def open_all(clients: AsyncExitStack) -> dict[str, AsyncCreate]:
         creates = {
-            name: await clients.enter_async_context(opened(merchant))
-            for name, opened in http_calls.ASYNC.items()
+            name: await clients.enter_async_context(http_calls.ASYNC[name](merchant))
+            for name in names
         }
         for create in creates.values():
             check_link(merchant, await create())
@@ -255,12 +318,48 @@ def calling_async(
         measured = measure(
             {name: contender(create) for name, create in creates.items()},
             rounds=rounds,
-            seconds=ASYNC_SECONDS,
+            seconds=seconds,
             server=server,
         )
         loop.run(clients.aclose())
-    goals = ASYNC_GOALS if in_flight == ASYNC_GOALS_IN_FLIGHT else {}
-    return compare(f"payment_links.create, {in_flight} in flight", measured, goals)
+    return measured
+
+
+def measure_threads(
+    merchant: Merchant, server: ServerClock, threads: int, rounds: int, seconds: float
+) -> dict[str, Rounds]:
+    """One client for all threads, beside a session for each: requests promises no other use."""
+    with ExitStack() as opened:
+        pool = opened.enter_context(ThreadPoolExecutor(threads))
+        shared = opened.enter_context(http_calls.with_kazawallet(merchant))
+        own = [opened.enter_context(http_calls.with_requests(merchant)) for _ in range(threads)]
+
+        def contender(creates: Sequence[Create]) -> Contender:
+            def make(calls: int) -> None:
+                left = iter(range(calls))
+
+                def work(create: Create) -> None:
+                    for _ in left:
+                        create()
+
+                list(pool.map(work, creates))
+
+            return Contender(make, fewest=threads)
+
+        return measure(
+            {BLOCKING: contender([shared] * threads), "requests.Session": contender(own)},
+            rounds=rounds,
+            seconds=seconds,
+            server=server,
+        )
+
+
+def one_after_another(create: Create) -> Callable[[int], None]:
+    def make(calls: int) -> None:
+        for _ in range(calls):
+            create()
+
+    return make
 
 
 def check_link(merchant: Merchant, url: str) -> None:
@@ -268,95 +367,109 @@ def check_link(merchant: Merchant, url: str) -> None:
     assert url.startswith(f"{host}/pay/"), f"a payment link, and not {url}"
 
 
-def importing() -> Limit:
-    """What `import kazawallet` adds to an interpreter that starts and ends."""
-
-    def interpreter(statement: str) -> float:
-        start = time.perf_counter()
-        subprocess.run([sys.executable, "-I", "-c", statement], check=True)
-        return (time.perf_counter() - start) * 1000
-
-    for statement in ("pass", "import kazawallet"):
-        interpreter(statement)
-    differences, alone = [], []
-    for number in range(IMPORT_ROUNDS):
-        if number % 2:
-            added, empty = interpreter("import kazawallet"), interpreter("pass")
-        else:
-            empty, added = interpreter("pass"), interpreter("import kazawallet")
-        differences.append(added - empty)
-        alone.append(empty)
-    tenths = quantiles(differences, n=10, method="inclusive")
-    what = f"import kazawallet, over an empty interpreter's {median(alone):.1f} ms"
-    return Limit(what, "ms", median(differences), (tenths[0], tenths[-1]), IMPORT_GOAL_MS)
-
-
-def compare(
-    section: str,
-    measured: Mapping[str, Rounds],
-    goals: Mapping[str, float],
-    *,
-    goal_for_cpu: bool = False,
-) -> list[Figure]:
-    """The first is the package, which all others are held against."""
-    subject = next(iter(measured.values()))
-    return [
-        Figure(
-            section=section,
-            contender=name,
-            microseconds=median(rounds.wall) / 1000,
-            cpu_microseconds=median(rounds.cpu) / 1000,
-            server_busy=rounds.server_busy,
-            times=None if rounds is subject else Ratio.of(rounds.wall, subject.wall),
-            cpu_times=None if rounds is subject else Ratio.of(rounds.cpu, subject.cpu),
-            goal=goals.get(name),
-            goal_for_cpu=goal_for_cpu,
-        )
+def server_note(measured: Mapping[str, Rounds]) -> str:
+    """The server's CPU time in a contender's time. Close to 100 %, it may be what held it up."""
+    busy = [
+        f"{name} {rounds.server_busy:.0%}"
         for name, rounds in measured.items()
+        if rounds.server_busy is not None
     ]
+    return f"the simulator worked, of the time: {', '.join(busy)}" if busy else ""
 
 
-def report(figures: list[Figure]) -> list[Figure]:
-    print(f"\n== {figures[0].section}")
-    print(
-        f"{'':<24}{'a call':>10}{'a second':>10}{'CPU a call':>12}{'server busy':>13}"
-        f"{'times':>8}{'':<16}{'CPU times':>10}  goal"
+def link_name(in_flight: int, other: str) -> str:
+    return f"python.create_link.{in_flight}.{other.partition('.')[0]}"
+
+
+def starting(effort: Effort) -> list[Figure]:
+    added_by("import kazawallet")  # The first one compiles and reads from the disk.
+    added, alone = zip(*(added_by("import kazawallet") for _ in range(effort.loads)), strict=True)
+    empty = f"an empty interpreter's {median(alone):.1f} ms"
+    load = Figure(
+        name="python.load_ms",
+        title="import kazawallet, over an empty interpreter",
+        unit="ms",
+        ours=Taken.of(added),
+        goal=LOAD_GOAL_MS,
     )
-    for figure in figures:
-        busy = "" if figure.server_busy is None else f"{figure.server_busy:.0%}"
-        print(
-            f"{figure.contender:<24}{figure.microseconds:>7.1f} µs"
-            f"{1e6 / figure.microseconds:>10,.0f}{figure.cpu_microseconds:>9.1f} µs{busy:>13}"
-            f"{ratio_text(figure)}",
-            flush=True,
+    clients = (BLOCKING, ASYNC, *OUTSIDE)
+    starts = {client: Rounds() for client in clients}
+    for client in clients:
+        first_answer(client)
+    for number in range(effort.starts):
+        for client in in_turn(list(clients), number):
+            took, cpu = first_answer(client)
+            starts[client].wall.append(took)
+            starts[client].cpu.append(cpu)
+    answers = [
+        beside(
+            f"python.first_answer_ms.{other.partition('.')[0]}",
+            "from the start of a process to its first payment link",
+            "ms",
+            starts[ours],
+            other,
+            starts[other],
+        )
+        for other, ours in OUTSIDE.items()
+    ]
+    note = "CPU is the process's, to its end"
+    return report(f"import kazawallet, over {empty}", [load]) + report(
+        "from the start of a process to its first payment link", answers, note
+    )
+
+
+def remembering(effort: Effort) -> list[Figure]:
+    clients = (BLOCKING, ASYNC, *OUTSIDE)
+    fresh, later = ({client: Rounds() for client in clients} for _ in range(2))
+    for number in range(effort.memories):
+        for client in in_turn(list(clients), number):
+            before, after = memory(client, effort.calls_of_memory)
+            fresh[client].wall.append(before)
+            later[client].wall.append(after)
+    figures = []
+    for when, key, held in (
+        ("with a fresh client", "fresh_client", fresh),
+        ("after 10,000 calls", "after_10000_calls", later),
+    ):
+        figures += report(
+            f"memory of a process {when} (resident set)",
+            [
+                beside(
+                    f"python.memory_mb.{key}.{other.partition('.')[0]}",
+                    f"memory of a process {when}",
+                    "MB",
+                    held[ours],
+                    other,
+                    held[other],
+                )
+                for other, ours in OUTSIDE.items()
+            ],
         )
     return figures
 
 
-def ratio_text(figure: Figure) -> str:
-    if figure.times is None or figure.cpu_times is None:
-        return ""
-    spread = f" ({figure.times.low:.2f} to {figure.times.high:.2f})"
-    text = f"{figure.times.value:>8.2f}{spread:<16}{figure.cpu_times.value:>10.2f}"
-    if figure.goal is None or figure.met is None:
-        return text
-    both = ", CPU too" if figure.goal_for_cpu else ""
-    return f"{text}  at least {figure.goal:g}{both}: {verdict(figure.met)}"
+def sizes(wheel: Path, installed: Path) -> list[Figure]:
+    packed = wheel.stat().st_size / 1e6
+    ours = size_mb(installed / "kazawallet")
+    figures = [Figure("python.wheel_mb", "the wheel", "MB", Taken.of([packed]), goal=WHEEL_GOAL_MB)]
+    for other in OTHERS:
+        theirs = size_mb(installed / other)
+        figures.append(
+            Figure(
+                name=f"python.installed_size_mb.{other}",
+                title=f"installed, with all that it needs, beside {other}",
+                unit="MB",
+                ours=Taken.of([ours]),
+                other=other,
+                theirs=Taken.of([theirs]),
+                ratio=Ratio.of([theirs], [ours]),
+            )
+        )
+    return report("sizes: the wheel; installed, with all that it needs", figures)
 
 
-def verdict(met: bool) -> str:
-    return "met" if met else "NOT met"
-
-
-def as_json(figures: list[Figure], limits: list[Limit]) -> dict[str, object]:
-    return {
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "cores": os.cpu_count(),
-        "others": {name: metadata.version(name) for name in OTHERS},
-        "figures": [asdict(figure) | {"met": figure.met} for figure in figures],
-        "limits": [asdict(limit) | {"met": limit.met} for limit in limits],
-    }
+def size_mb(folder: Path) -> float:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) / 1e6
 
 
 if __name__ == "__main__":

@@ -3,21 +3,15 @@
 Each keeps its connections alive, has a time limit, sends the body and the key that the endpoint
 wants, fails on an HTTP error, reads the JSON answer and takes the link's URL from it. None of them
 does what the package does besides: no check before sending, no retries, no classes of errors.
+
+Each function imports its library itself, and nothing here imports what takes long: a process that
+uses one of them, to see how soon it answers and what memory it takes, must not pay for the others.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
-from datetime import timedelta
-
-import aiohttp
-import httpx
-import pyreqwest.client
-import requests
-
-import kazawallet
 
 TIMEOUT = 30
 AMOUNT = "10.50"
@@ -28,13 +22,13 @@ Create = Callable[[], str]
 AsyncCreate = Callable[[], Awaitable[str]]
 
 
-@dataclass(frozen=True)
 class Merchant:
     """Whom the server knows, and where it is."""
 
-    base_url: str
-    api_key: str
-    email: str
+    def __init__(self, base_url: str, api_key: str, email: str) -> None:
+        self.base_url = base_url
+        self.api_key = api_key
+        self.email = email
 
     @property
     def link_url(self) -> str:
@@ -50,6 +44,8 @@ class Merchant:
 
 @contextmanager
 def with_kazawallet(merchant: Merchant) -> Iterator[Create]:
+    import kazawallet
+
     with kazawallet.Client(
         api_key=merchant.api_key, merchant_email=merchant.email, base_url=merchant.base_url
     ) as client:
@@ -62,6 +58,8 @@ def with_kazawallet(merchant: Merchant) -> Iterator[Create]:
 
 @contextmanager
 def with_requests(merchant: Merchant) -> Iterator[Create]:
+    import requests
+
     with requests.Session() as session:
         session.headers.update(merchant.headers)
 
@@ -75,6 +73,8 @@ def with_requests(merchant: Merchant) -> Iterator[Create]:
 
 @contextmanager
 def with_httpx(merchant: Merchant) -> Iterator[Create]:
+    import httpx
+
     with httpx.Client(headers=merchant.headers, timeout=TIMEOUT) as client:
 
         def create() -> str:
@@ -87,7 +87,11 @@ def with_httpx(merchant: Merchant) -> Iterator[Create]:
 
 @contextmanager
 def with_pyreqwest(merchant: Merchant) -> Iterator[Create]:
-    builder = pyreqwest.client.SyncClientBuilder().default_headers(merchant.headers)
+    from datetime import timedelta
+
+    from pyreqwest.client import SyncClientBuilder
+
+    builder = SyncClientBuilder().default_headers(merchant.headers)
     with builder.timeout(timedelta(seconds=TIMEOUT)).error_for_status(True).build() as client:
 
         def create() -> str:
@@ -99,6 +103,8 @@ def with_pyreqwest(merchant: Merchant) -> Iterator[Create]:
 
 @asynccontextmanager
 async def with_async_kazawallet(merchant: Merchant) -> AsyncIterator[AsyncCreate]:
+    import kazawallet
+
     async with kazawallet.AsyncClient(
         api_key=merchant.api_key, merchant_email=merchant.email, base_url=merchant.base_url
     ) as client:
@@ -112,6 +118,8 @@ async def with_async_kazawallet(merchant: Merchant) -> AsyncIterator[AsyncCreate
 
 @asynccontextmanager
 async def with_aiohttp(merchant: Merchant) -> AsyncIterator[AsyncCreate]:
+    import aiohttp
+
     # Without limits of their own: how many calls are in flight is the benchmark's affair.
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(
@@ -130,6 +138,8 @@ async def with_aiohttp(merchant: Merchant) -> AsyncIterator[AsyncCreate]:
 
 @asynccontextmanager
 async def with_async_httpx(merchant: Merchant) -> AsyncIterator[AsyncCreate]:
+    import httpx
+
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
     async with httpx.AsyncClient(
         headers=merchant.headers, timeout=TIMEOUT, limits=limits
@@ -145,7 +155,11 @@ async def with_async_httpx(merchant: Merchant) -> AsyncIterator[AsyncCreate]:
 
 @asynccontextmanager
 async def with_async_pyreqwest(merchant: Merchant) -> AsyncIterator[AsyncCreate]:
-    builder = pyreqwest.client.ClientBuilder().default_headers(merchant.headers)
+    from datetime import timedelta
+
+    from pyreqwest.client import ClientBuilder
+
+    builder = ClientBuilder().default_headers(merchant.headers)
     async with builder.timeout(timedelta(seconds=TIMEOUT)).error_for_status(True).build() as client:
 
         async def create() -> str:

@@ -1,14 +1,14 @@
 """Measures contenders in turns within one run, so that a noisy machine is noisy for each of them.
 
-What counts is the ratio of the medians; the spread is told from the rounds, each contender's beside
-the other's of the same round.
+What counts is each contender's time beside the package's of the same round: a machine that is slow
+for half of a run does not change that. Of these ratios the median is told, and the spread.
 """
 
 from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median, quantiles
@@ -16,7 +16,7 @@ from statistics import median, quantiles
 
 @dataclass
 class Rounds:
-    """What one contender took, round by round, in nanoseconds a call."""
+    """What one contender took, round by round, in one unit."""
 
     wall: list[float] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
@@ -43,10 +43,17 @@ class Ratio:
     """What one round in ten lies over."""
 
     @classmethod
-    def of(cls, other: list[float], subject: list[float]) -> Ratio:
-        ratios = [b / a for a, b in zip(subject, other, strict=True)]
-        by_round = quantiles(ratios, n=10, method="inclusive")
-        return cls(median(other) / median(subject), by_round[0], by_round[-1])
+    def of(cls, other: Sequence[float], subject: Sequence[float]) -> Ratio:
+        by_round = [b / a for a, b in zip(subject, other, strict=True)]
+        return cls(median(by_round), *deciles(by_round))
+
+
+def deciles(values: Sequence[float]) -> tuple[float, float]:
+    """The first and the ninth: four values in five lie between."""
+    if len(values) == 1:
+        return values[0], values[0]
+    tenths = quantiles(values, n=10, method="inclusive")
+    return tenths[0], tenths[-1]
 
 
 class ServerClock:
@@ -92,21 +99,26 @@ def measure(
 ) -> dict[str, Rounds]:
     """Lets each contender work once a round, for about so many seconds: as long for the quick as
     for the slow, since what else the machine does hits a longer turn more. Who begins changes from
-    round to round."""
+    round to round. In microseconds a call."""
     calls = {name: contender.calls_in(seconds) for name, contender in contenders.items()}
     measured = {name: Rounds() for name in contenders}
-    names = list(contenders)
     for number in range(rounds):
-        first = number % len(names)
-        for name in names[first:] + names[:first]:
+        for name in in_turn(list(contenders), number):
             gc.collect()  # Nobody pays for what the one before left behind.
             server_before = server.now() if server.works else None
             cpu, wall = time.process_time_ns(), time.perf_counter_ns()
             contenders[name].make(calls[name])
             wall, cpu = time.perf_counter_ns() - wall, time.process_time_ns() - cpu
             server_after = server.now() if server.works else None
-            measured[name].wall.append(wall / calls[name])
-            measured[name].cpu.append(cpu / calls[name])
+            a_call = 1000 * calls[name]
+            measured[name].wall.append(wall / a_call)
+            measured[name].cpu.append(cpu / a_call)
             if server_before is not None and server_after is not None:
-                measured[name].server_cpu.append((server_after - server_before) / calls[name])
+                measured[name].server_cpu.append((server_after - server_before) / a_call)
     return measured
+
+
+def in_turn(names: list[str], round_number: int) -> list[str]:
+    """All of them, beginning with another one each round."""
+    first = round_number % len(names)
+    return names[first:] + names[:first]

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import argparse
 import os
+import resource
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,6 +20,9 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 # pyreqwest needs it.
 OLDEST_PYTHON = (3, 11)
+OTHERS = ("requests", "httpx", "aiohttp", "pyreqwest")
+OPEN_FILES = 4096
+TARGET = ROOT / os.environ.get("CARGO_TARGET_DIR", "target")
 
 
 def main() -> None:
@@ -25,10 +30,16 @@ def main() -> None:
     if sys.version_info < OLDEST_PYTHON:
         sys.exit(f"the benchmarks need Python {OLDEST_PYTHON[0]}.{OLDEST_PYTHON[1]} or later")
     wheel = options.wheel or newest_wheel()
-    print(f"== {wheel.name}: setting up its environment", flush=True)
-    python = environment(wheel)
+    allow_open_files()
     program = options.simulator_program or build_simulator()
+    print(f"== {wheel.name}: setting up its environment", flush=True)
+    folder = ROOT / ".tools" / f"python-bench-{sys.version_info.major}.{sys.version_info.minor}"
+    python = environment(folder, wheel)
+    installed = install_each_alone(python, folder / "alone", wheel)
     command: list[str | Path] = [python, HERE / "bench.py", "--wheel", wheel]
+    command += ["--installed", installed]
+    if options.quick:
+        command.append("--quick")
     if options.json is not None:
         command += ["--json", options.json.resolve()]
     with simulator(program) as (process, settings):
@@ -43,31 +54,54 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--wheel", type=Path, help="else the newest in target/wheels")
     parser.add_argument("--simulator-program", type=Path, help="else a release build is made")
     parser.add_argument("--json", type=Path, help="writes the figures there, too")
+    parser.add_argument("--quick", action="store_true", help="a few rounds, to see that it runs")
     return parser.parse_args()
 
 
 def newest_wheel() -> Path:
-    wheels = (ROOT / "target" / "wheels").glob("kazawallet-*.whl")
+    """The one for all interpreters; those of free-threaded ones lie beside it."""
+    wheels = (TARGET / "wheels").glob("kazawallet-*-abi3-*.whl")
     newest = max(wheels, key=lambda wheel: wheel.stat().st_mtime, default=None)
     if newest is None:
-        sys.exit("no wheel in target/wheels: build one, or name it with --wheel")
+        sys.exit(
+            f"no wheel in {TARGET / 'wheels'}: python3 bindings-python/run_tests.py --build-only makes one, "
+            "or name it with --wheel"
+        )
     return newest
 
 
-def environment(wheel: Path) -> Path:
+def allow_open_files() -> None:
+    """Four clients with 256 connections each, at most; macOS gives a shell 256 files."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    soft = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def environment(folder: Path, wheel: Path) -> Path:
     """An environment that holds the wheel and the others; what it already has stays."""
-    version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    folder = ROOT / ".tools" / f"python-bench-{version}"
     python = folder / "bin" / "python"
     if not python.exists():
         subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
-    pip: list[str | Path] = [python, "-m", "pip", "install", "--quiet"]
-    pip.append("--disable-pip-version-check")
-    # Nothing is compiled: an old compiler on the machine should not decide about a benchmark.
-    only_binary = ["--only-binary", ":all:"]
-    subprocess.run([*pip, *only_binary, "--requirement", HERE / "requirements.txt"], check=True)
-    subprocess.run([*pip, "--no-deps", "--force-reinstall", wheel], check=True)
+    requirements = ["--requirement", HERE / "requirements.txt"]
+    subprocess.run([*pip_install(python), *requirements], check=True)
+    subprocess.run([*pip_install(python), "--no-deps", "--force-reinstall", wheel], check=True)
     return python
+
+
+def install_each_alone(python: Path, folder: Path, wheel: Path) -> Path:
+    """A folder for the wheel and for each of the others, with all that it draws in: for its size."""
+    shutil.rmtree(folder, ignore_errors=True)
+    versions = ["--constraint", HERE / "requirements.txt"]
+    for name, what in [("kazawallet", wheel), *((other, other) for other in OTHERS)]:
+        target = ["--target", folder / name]
+        subprocess.run([*pip_install(python), *versions, *target, what], check=True)
+    return folder
+
+
+def pip_install(python: Path) -> list[str | Path]:
+    pip: list[str | Path] = [python, "-m", "pip", "install", "--quiet"]
+    # Nothing is compiled: an old compiler on the machine should not decide about a benchmark.
+    return [*pip, "--disable-pip-version-check", "--no-input", "--only-binary", ":all:"]
 
 
 def build_simulator() -> Path:
@@ -75,8 +109,7 @@ def build_simulator() -> Path:
     package = ["--package", "kazawallet-simulator"]
     build = ["cargo", "build", "--quiet", "--release", "--locked", *package]
     subprocess.run(build, cwd=ROOT, check=True)
-    target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-    return ROOT / target / "release" / "kazawallet-simulator"
+    return TARGET / "release" / "kazawallet-simulator"
 
 
 @contextmanager
