@@ -37,6 +37,7 @@ SIMULATOR = TARGET / "release" / "kazawallet-simulator"
 QUICK_FOLDER = TARGET / "quick-benchmarks"
 # 500 calls in flight, and four clients with 256 connections each; macOS gives a shell 256 files.
 OPEN_FILES = 4096
+OLDEST_PYTHON = (3, 11)
 # The share of the machine that others may use before it is said so.
 BUSY = 0.05
 GENERATED = ("results.json", "RESULTS.md", "chart.svg")
@@ -119,9 +120,10 @@ def run(command: Sequence[str | Path]) -> None:
 
 
 def allow_open_files() -> None:
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    soft = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < allowed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
 
 
 def check_tools(parts: Sequence[str]) -> None:
@@ -130,6 +132,8 @@ def check_tools(parts: Sequence[str]) -> None:
     if "node" in parts:
         wanted |= {"node": "Node.js 20 or later", "npm": "npm, which comes with Node.js"}
     missing = [f"{tool} ({how})" for tool, how in wanted.items() if shutil.which(tool) is None]
+    if "python" in parts and sys.version_info < OLDEST_PYTHON:
+        missing.append("Python 3.11 or later, to run this with: pyreqwest needs it")
     if "ledger" in parts and not has_postgresql():
         missing.append("PostgreSQL's initdb (apt install postgresql, or brew install postgresql)")
     if missing:

@@ -30,7 +30,7 @@ from processes import added_by, first_answer, memory
 import kazawallet
 
 OTHERS = ("requests", "httpx", "aiohttp", "pyreqwest")
-BLOCKING, ASYNC = "kazawallet.Client", "kazawallet.AsyncClient"
+OUR_BLOCKING, OUR_ASYNC = "kazawallet.Client", "kazawallet.AsyncClient"
 BY_HAND = "json, hashlib, hmac by hand"
 
 VERIFY_GOAL = Goal(5.0)
@@ -45,10 +45,10 @@ WHEEL_GOAL_MB = Goal(5.0, of="ours")
 
 # Whose processes are watched from outside, and which client of ours stands beside them.
 OUTSIDE = {
-    "requests.Session": BLOCKING,
-    "httpx.Client": BLOCKING,
-    "pyreqwest.SyncClient": BLOCKING,
-    "aiohttp.ClientSession": ASYNC,
+    "requests.Session": OUR_BLOCKING,
+    "httpx.Client": OUR_BLOCKING,
+    "pyreqwest.SyncClient": OUR_BLOCKING,
+    "aiohttp.ClientSession": OUR_ASYNC,
 }
 
 
@@ -95,7 +95,7 @@ def main() -> None:
         email=os.environ["KAZAWALLET_MERCHANT_EMAIL"],
     )
     server = ServerClock(options.simulator_pid)
-    versions = {"kazawallet": kazawallet.__version__, "CPython": platform.python_version()}
+    versions = {"kazawallet (wheel)": kazawallet.__version__, "CPython": platform.python_version()}
     versions |= {name: metadata.version(name) for name in OTHERS}
     print(
         f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, "
@@ -237,14 +237,16 @@ def calling_alone(merchant: Merchant, server: ServerClock, effort: Effort) -> li
         )
     title = "create a link, one at a time"
     blocking = [
-        beside(link_name(1, name), title, "µs", measured[BLOCKING], name, measured[name], goal)
+        beside(link_name(1, name), title, "µs", measured[OUR_BLOCKING], name, measured[name], goal)
         for name, goal in ALONE_GOALS.items()
     ]
     asynchronous = measure_async(
-        merchant, server, 1, rounds, seconds, (ASYNC, "aiohttp.ClientSession")
+        merchant, server, 1, rounds, seconds, (OUR_ASYNC, "aiohttp.ClientSession")
     )
     name = "aiohttp.ClientSession"
-    awaited = beside(link_name(1, name), title, "µs", asynchronous[ASYNC], name, asynchronous[name])
+    awaited = beside(
+        link_name(1, name), title, "µs", asynchronous[OUR_ASYNC], name, asynchronous[name]
+    )
     return report(
         "payment_links.create, one at a time; aiohttp beside kazawallet.AsyncClient",
         [*blocking, awaited],
@@ -262,16 +264,22 @@ def calling_at_once(
     title = f"create a link, {in_flight} in flight"
     figures = [
         beside(
-            link_name(in_flight, name), title, "µs", measured[ASYNC], name, took, goals.get(name)
+            link_name(in_flight, name),
+            title,
+            "µs",
+            measured[OUR_ASYNC],
+            name,
+            took,
+            goals.get(name),
         )
         for name, took in measured.items()
-        if name != ASYNC
+        if name != OUR_ASYNC
     ]
     threads = measure_threads(merchant, server, in_flight, rounds, seconds)
     name = "requests.Session"
     title = f"create a link, {in_flight} in flight from as many threads"
     figures.append(
-        beside(link_name(in_flight, name), title, "µs", threads[BLOCKING], name, threads[name])
+        beside(link_name(in_flight, name), title, "µs", threads[OUR_BLOCKING], name, threads[name])
     )
     return report(
         f"payment_links.create, {in_flight} in flight; requests and kazawallet.Client from threads",
@@ -347,7 +355,7 @@ def measure_threads(
             return Contender(make, fewest=threads)
 
         return measure(
-            {BLOCKING: contender([shared] * threads), "requests.Session": contender(own)},
+            {OUR_BLOCKING: contender([shared] * threads), "requests.Session": contender(own)},
             rounds=rounds,
             seconds=seconds,
             server=server,
@@ -392,7 +400,7 @@ def starting(effort: Effort) -> list[Figure]:
         ours=Taken.of(added),
         goal=LOAD_GOAL_MS,
     )
-    clients = (BLOCKING, ASYNC, *OUTSIDE)
+    clients = (OUR_BLOCKING, OUR_ASYNC, *OUTSIDE)
     starts = {client: Rounds() for client in clients}
     for client in clients:
         first_answer(client)
@@ -419,7 +427,7 @@ def starting(effort: Effort) -> list[Figure]:
 
 
 def remembering(effort: Effort) -> list[Figure]:
-    clients = (BLOCKING, ASYNC, *OUTSIDE)
+    clients = (OUR_BLOCKING, OUR_ASYNC, *OUTSIDE)
     fresh, later = ({client: Rounds() for client in clients} for _ in range(2))
     for number in range(effort.memories):
         for client in in_turn(list(clients), number):

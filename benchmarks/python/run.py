@@ -72,9 +72,10 @@ def newest_wheel() -> Path:
 
 def allow_open_files() -> None:
     """Four clients with 256 connections each, at most; macOS gives a shell 256 files."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    soft = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < allowed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
 
 
 def environment(folder: Path, wheel: Path) -> Path:
