@@ -175,7 +175,7 @@ def table(head: list[str], rows: list[list[str]]) -> Iterator[str]:
 
 def what(result: Result) -> str:
     baseline = result["baseline"]
-    return result["title"].removesuffix(f", beside {baseline['of']}" if baseline else "")
+    return str(result["title"]).removesuffix(f", beside {baseline['of']}" if baseline else "")
 
 
 def amount(value: float, unit: str) -> str:

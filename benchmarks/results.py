@@ -151,9 +151,10 @@ def problems_of_one(result: Result) -> list[str]:
 def _problems_of_spread(
     what: str, told: dict[str, Any], median: str, low: str, high: str
 ) -> list[str]:
-    values = [told.get(key) for key in (low, median, high)]
-    if not all(isinstance(value, (int, float)) and math.isfinite(value) for value in values):
-        return [f"{what}: {low}, {median}, {high} are {values}, and not three numbers"]
+    found = [told.get(key) for key in (low, median, high)]
+    values = [each for each in found if isinstance(each, (int, float)) and math.isfinite(each)]
+    if len(values) != len(found):
+        return [f"{what}: {low}, {median}, {high} are {found}, and not three numbers"]
     if not values[0] <= values[1] <= values[2]:
         return [f"{what}: {low}, {median}, {high} are {values}, and not in their order"]
     if values[1] <= 0:

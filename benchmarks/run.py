@@ -81,8 +81,8 @@ def main() -> int:
         tell_missed(kept)
     except (Failed, results.Unfit) as failure:
         failed.append(str(failure))
-    for failure in failed:
-        print(f"FAILED  {failure}", file=sys.stderr)
+    for line in failed:
+        print(f"FAILED  {line}", file=sys.stderr)
     return 1 if failed else 0
 
 
@@ -212,7 +212,7 @@ def told_by(part: str, command: Command) -> dict[str, Any]:
         shown = " ".join(map(str, command))
         run([*command, "--json", written])
         try:
-            told = json.loads(written.read_text(encoding="utf-8"))
+            told: dict[str, Any] = json.loads(written.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise Failed(f"{shown} wrote no JSON: {error}") from None
     problems = results.problems_of_part(part, told)

@@ -42,7 +42,7 @@ class Process:
 
 @contextmanager
 def process_with(client: str) -> Iterator[Process]:
-    command = [sys.executable, PROGRAM, client]
+    command: list[str | Path] = [sys.executable, PROGRAM, client]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as popen:

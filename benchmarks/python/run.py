@@ -83,7 +83,7 @@ def environment(folder: Path, wheel: Path) -> Path:
     python = folder / "bin" / "python"
     if not python.exists():
         subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
-    requirements = ["--requirement", HERE / "requirements.txt"]
+    requirements: list[str | Path] = ["--requirement", HERE / "requirements.txt"]
     subprocess.run([*pip_install(python), *requirements], check=True)
     subprocess.run([*pip_install(python), "--no-deps", "--force-reinstall", wheel], check=True)
     return python
@@ -92,9 +92,10 @@ def environment(folder: Path, wheel: Path) -> Path:
 def install_each_alone(python: Path, folder: Path, wheel: Path) -> Path:
     """A folder for the wheel and for each of the others, with all that it draws in: for its size."""
     shutil.rmtree(folder, ignore_errors=True)
-    versions = ["--constraint", HERE / "requirements.txt"]
-    for name, what in [("kazawallet", wheel), *((other, other) for other in OTHERS)]:
-        target = ["--target", folder / name]
+    versions: list[str | Path] = ["--constraint", HERE / "requirements.txt"]
+    packages: dict[str, str | Path] = {"kazawallet": wheel} | {other: other for other in OTHERS}
+    for name, what in packages.items():
+        target: list[str | Path] = ["--target", folder / name]
         subprocess.run([*pip_install(python), *versions, *target, what], check=True)
     return folder
 
