@@ -21,6 +21,7 @@ from results import Result
 
 HERE = Path(__file__).resolve().parent
 HEADINGS = {"rust": "Rust", "ledger": "The ledger", "python": "Python", "node": "Node.js"}
+SIZES = ("KB", "MB")
 
 HOW_TO_READ = """\
 # Results
@@ -125,52 +126,55 @@ def measured(about: dict[str, Any]) -> Iterator[str]:
 
 def tables(of_part: list[Result]) -> Iterator[tuple[str, list[str], list[list[str]]]]:
     """Headings, heads and rows: what is held against others, against bare work, and what stands alone."""
+    times = "how many times what kazawallet takes the other takes; more is better"
+    over = "how many times what that takes kazawallet takes; less is better"
     both = ["", "kazawallet", "beside", "takes", "times", "CPU times", "goal"]
-    for ratio_is, heading in (
-        (
-            "baseline/ours",
-            "Times: how many times what kazawallet takes the other takes; more is better",
-        ),
-        (
-            "ours/baseline",
-            "Over bare work: how many times what that takes kazawallet takes; less is better",
-        ),
+    for heading, ratio_is, sizes in (
+        (f"Time: {times}", "baseline/ours", False),
+        (f"Memory and size: {times}", "baseline/ours", True),
+        (f"Over bare work: {over}", "ours/baseline", False),
     ):
         rows = [
-            [
-                what(result),
-                amount(result["ours"]["median"], result["unit"]),
-                result["baseline"]["of"],
-                amount(result["baseline"]["median"], result["unit"]),
-                f"**{number(result['ratio'])}** ({spread(result)})",
-                number(result["cpu_ratio"]) if result.get("cpu_ratio") is not None else "",
-                goal(result),
-            ]
+            row_beside(result)
             for result in of_part
-            if result["baseline"] is not None and result["ratio_is"] == ratio_is
+            if result["baseline"] is not None
+            and result["ratio_is"] == ratio_is
+            and (result["unit"] in SIZES) == sizes
         ]
         if rows:
             yield heading, both, rows
-    rows = [
-        [
-            what(result),
-            f"**{amount(result['ours']['median'], result['unit'])}**",
-            f"{number(result['ours']['low'])} to {number(result['ours']['high'])}",
-            goal(result),
-        ]
-        for result in of_part
-        if result["baseline"] is None
-    ]
+    rows = [row_alone(result) for result in of_part if result["baseline"] is None]
     if rows:
-        yield "By itself", ["", "kazawallet", "four rounds in five", "goal"], rows
+        yield "By itself", ["", "kazawallet", "goal"], rows
+
+
+def row_beside(result: Result) -> list[str]:
+    baseline, cpu_ratio = result["baseline"], result.get("cpu_ratio")
+    between = spread(result["ratio_low"], result["ratio_high"])
+    return [
+        what(result),
+        amount(result["ours"]["median"], result["unit"]),
+        baseline["of"],
+        amount(baseline["median"], result["unit"]),
+        f"**{number(result['ratio'])}**{between}",
+        "" if cpu_ratio is None else number(cpu_ratio),
+        goal(result),
+    ]
+
+
+def row_alone(result: Result) -> list[str]:
+    ours = result["ours"]
+    between = spread(ours["low"], ours["high"])
+    return [what(result), f"**{amount(ours['median'], result['unit'])}**{between}", goal(result)]
 
 
 def table(head: list[str], rows: list[list[str]]) -> Iterator[str]:
-    texts = {"", "beside"}  # Columns of words; figures stand to the right.
-    yield f"| {' | '.join(head)} |"
-    yield f"| {' | '.join('---' if name in texts else '--:' for name in head)} |"
+    words = {"", "beside"}  # Columns of words; figures stand to the right.
+    shown = [column for column in range(len(head)) if any(row[column] for row in rows)]
+    yield f"| {' | '.join(head[column] for column in shown)} |"
+    yield f"| {' | '.join('---' if head[column] in words else '--:' for column in shown)} |"
     for row in rows:
-        yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |"
+        yield f"| {' | '.join(row[column].replace('|', chr(92) + '|') for column in shown)} |"
 
 
 def what(result: Result) -> str:
@@ -189,8 +193,9 @@ def number(value: float) -> str:
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
 
 
-def spread(result: Result) -> str:
-    return f"{number(result['ratio_low'])} to {number(result['ratio_high'])}"
+def spread(low: float, high: float) -> str:
+    """In brackets, where there is any."""
+    return "" if number(low) == number(high) else f" ({number(low)} to {number(high)})"
 
 
 def goal(result: Result) -> str:
@@ -208,7 +213,8 @@ def against_goal(result: Result) -> str:
     if of == "ours":
         shown = amount(result["ours"]["median"], result["unit"])
     else:
-        shown = f"{number(result['ratio'])} times ({spread(result)})"
+        between = spread(result["ratio_low"], result["ratio_high"])
+        shown = f"{number(result['ratio'])} times{between}"
         if of == "ratio_and_cpu_ratio":
             shown += f", of the CPU time {number(result['cpu_ratio'])}"
     bound = result["goal_is"].replace("_", " ")
