@@ -55,7 +55,8 @@ def main() -> int:
             return 0
         problems = results.problems(kept) or out_of_date(options.folder, kept)
     except results.Unfit as unfit:
-        problems = [str(unfit)]
+        print(unfit, file=sys.stderr)
+        return 1
     for problem in problems:
         print(f"{options.folder / 'results.json'}: {problem}", file=sys.stderr)
     return 1 if problems else 0
