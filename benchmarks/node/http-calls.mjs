@@ -3,10 +3,7 @@
 // Each keeps its connections alive, sends the body and the headers that the endpoint wants, fails on
 // an HTTP error, reads the JSON answer and takes the link's URL from it. None of them does what the
 // package does besides: no check before sending, no retries, no classes of errors, no diagnostics.
-
-import http from 'node:http';
-import axios from 'axios';
-import { Client } from 'kazawallet';
+// Each is loaded where it is used, so that a program can use one of them alone.
 
 /**
  * @typedef {() => Promise<string>} Create makes a link and returns its URL
@@ -16,6 +13,16 @@ import { Client } from 'kazawallet';
 
 const TIMEOUT = 30_000;
 const LINK = { amount: '10.50', currency: 'USD', ref: 'order-42' };
+
+/** The simulator's, as it prints it. @returns {Merchant} */
+export function merchantInEnvironment() {
+  const { env } = process;
+  return {
+    baseUrl: env.KAZAWALLET_BASE_URL,
+    apiKey: env.KAZAWALLET_API_KEY,
+    email: env.KAZAWALLET_MERCHANT_EMAIL,
+  };
+}
 
 /** @param {Merchant} merchant */
 function requestOf({ baseUrl, apiKey, email }) {
@@ -30,7 +37,9 @@ function requestOf({ baseUrl, apiKey, email }) {
   };
 }
 
-function withKazawallet({ baseUrl, apiKey, email }) {
+/** @param {Merchant} merchant */
+async function withKazawallet({ baseUrl, apiKey, email }) {
+  const { Client } = await import('kazawallet');
   const client = new Client({ apiKey, merchantEmail: email, baseUrl });
   return {
     create: async () => (await client.paymentLinks.create(LINK)).url,
@@ -38,7 +47,7 @@ function withKazawallet({ baseUrl, apiKey, email }) {
   };
 }
 
-/** Without a time limit, which would be a signal a call and cost a tenth more. */
+/** Without a time limit, which would be a signal a call and cost a tenth more. @param {Merchant} merchant */
 function withFetch(merchant) {
   const { url, headers, link } = requestOf(merchant);
   return {
@@ -57,8 +66,9 @@ function withFetch(merchant) {
 // behind one another on few connections half as quick; `pipelining: 0` closes each connection.
 const UNDICI = { connections: 64, pipelining: 1, headersTimeout: TIMEOUT, bodyTimeout: TIMEOUT };
 
+/** @param {Merchant} merchant */
 async function withUndici(merchant) {
-  const { Agent, request } = await undici();
+  const { Agent, request } = await import('undici');
   const { url, headers, link } = requestOf(merchant);
   const dispatcher = new Agent(UNDICI);
   return {
@@ -71,9 +81,9 @@ async function withUndici(merchant) {
   };
 }
 
-/** Bound to one origin: less to do a call than for `request`. */
+/** Bound to one origin: less to do a call than for `request`. @param {Merchant} merchant */
 async function withUndiciPool(merchant) {
-  const { Pool } = await undici();
+  const { Pool } = await import('undici');
   const { url, headers, link } = requestOf(merchant);
   const { origin, pathname: path } = new URL(url);
   const pool = new Pool(origin, UNDICI);
@@ -93,13 +103,10 @@ async function urlIn({ statusCode, body }) {
   return (await body.json()).url;
 }
 
-/** Where it is loaded before Node's own `fetch` was used, that would run on its agent from then on. */
-async function undici() {
-  await fetch('data:,');
-  return await import('undici');
-}
-
-function withAxios(merchant) {
+/** @param {Merchant} merchant */
+async function withAxios(merchant) {
+  const { default: http } = await import('node:http');
+  const { default: axios } = await import('axios');
   const { url, headers, link } = requestOf(merchant);
   const httpAgent = new http.Agent({ keepAlive: true });
   const session = axios.create({ headers, httpAgent, proxy: false, timeout: TIMEOUT });
@@ -116,4 +123,12 @@ export const CLIENTS = {
   'undici.request': withUndici,
   'undici.Pool.request': withUndiciPool,
   axios: withAxios,
+};
+
+/** What each is called in the names of figures. @type {Record<string, string>} */
+export const KEYS = {
+  fetch: 'fetch',
+  'undici.request': 'undici',
+  'undici.Pool.request': 'undici_pool',
+  axios: 'axios',
 };
