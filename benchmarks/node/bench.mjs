@@ -331,11 +331,11 @@ async function memory() {
     }
   }
   const name = 'node.memory_mb';
-  const after = `memory of a process after ${MEMORY_CALLS.toLocaleString('en')} calls`;
+  const after = `resident memory of a process after ${MEMORY_CALLS.toLocaleString('en')} calls`;
   return [
     ...besideEachOther(
       `${name}.fresh_client`,
-      'memory of a process with a fresh client',
+      'resident memory of a process with a fresh client',
       'MB',
       fresh,
     ),

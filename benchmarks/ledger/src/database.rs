@@ -36,11 +36,24 @@ impl Kind {
             Self::Postgres => "PostgreSQL",
         }
     }
+
+    /// As figures are named.
+    pub(crate) fn key(self) -> &'static str {
+        match self {
+            Self::Sqlite => "sqlite",
+            Self::Postgres => "postgresql",
+        }
+    }
 }
 
 impl<'a> Databases<'a> {
     pub(crate) fn new(folder: &'a Path, server: &'a Postgres) -> Self {
         Self { folder, server, made: AtomicU32::new(0) }
+    }
+
+    pub(crate) async fn postgres_version(&self) -> Result<String> {
+        let client = connect(&self.server.new_database().await?).await?;
+        Ok(client.query_one("SHOW server_version", &[]).await?.try_get(0)?)
     }
 
     pub(crate) async fn new_one(&self, kind: Kind) -> Result<Database> {

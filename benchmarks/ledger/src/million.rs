@@ -2,26 +2,30 @@
 
 use std::time::{Duration, Instant};
 
+use kazawallet_benchmark_figures::{Clock, Figure, Results, Rounds};
 use kazawallet_ledger::{Decision, Ledger};
 
 use crate::Result;
 use crate::database::{Database, Databases, Kind};
 use crate::deliveries::{delivery, put_orders, webhook};
-use crate::measured::{Times, micros, ratio};
 
 const FEW: u32 = 1_000;
 const MANY: u32 = 1_000_000;
+const QUICK_MANY: u32 = 10_000;
 const ROUNDS: u32 = 20;
+const QUICK_ROUNDS: u32 = 2;
 const IN_A_ROUND: u32 = 10;
 /// What `pending` fetches each time, and holds: so there must be enough that waits.
 const FETCHED: u32 = 1;
 const LISTED: u32 = 20;
+/// The most times what a call takes with a thousand events that it may take with a million.
+const GOAL: f64 = 1.5;
 
 /// A call, with few events and with many.
 #[derive(Default)]
 struct Call {
-    few: Times,
-    many: Times,
+    few: Rounds,
+    many: Rounds,
 }
 
 struct Stored {
@@ -30,34 +34,40 @@ struct Stored {
     number: u32,
 }
 
-pub(crate) async fn compare(databases: &Databases<'_>) -> Result<()> {
-    println!("\nWith 1,000 and with 1,000,000 stored events");
+pub(crate) async fn compare(
+    databases: &Databases<'_>,
+    quick: bool,
+    results: &mut Results,
+) -> Result<()> {
+    let (many_events, rounds) = if quick { (QUICK_MANY, QUICK_ROUNDS) } else { (MANY, ROUNDS) };
+    println!("\nWith {FEW} and with {many_events} stored events");
     for kind in Kind::BOTH {
         let begun = Instant::now();
         let mut few = stored(&databases.new_one(kind).await?, FEW).await?;
-        let mut many = stored(&databases.new_one(kind).await?, MANY).await?;
-        let filled = begun.elapsed().as_secs();
+        let mut many = stored(&databases.new_one(kind).await?, many_events).await?;
+        println!("  {} (filled in {} s)", kind.name(), begun.elapsed().as_secs());
         let (mut receive, mut pending, mut overdue) =
             (Call::default(), Call::default(), Call::default());
-        for round in 0..=ROUNDS {
-            // The first round warms up.
-            let counts = round > 0;
-            measure(&mut few, counts, [&mut receive.few, &mut pending.few, &mut overdue.few])
-                .await?;
-            measure(&mut many, counts, [&mut receive.many, &mut pending.many, &mut overdue.many])
-                .await?;
-        }
-        println!("  {} (filled in {filled} s)", kind.name());
-        for (name, call) in [("receive", &receive), ("pending", &pending), ("overdue", &overdue)] {
-            println!(
-                "    {name}  {:>8} with 1,000, {:>8} with 1,000,000, ratio {:.2}",
-                micros(call.few.median()),
-                micros(call.many.median()),
-                ratio(&call.many, &call.few),
-            );
+        for round in 0..=rounds {
+            if round == 1 {
+                // The first round warms up.
+                for call in [&mut receive, &mut pending, &mut overdue] {
+                    *call = Call::default();
+                }
+            }
+            measure(&mut few, [&mut receive.few, &mut pending.few, &mut overdue.few]).await?;
+            measure(&mut many, [&mut receive.many, &mut pending.many, &mut overdue.many]).await?;
         }
         few.ledger.close().await;
         many.ledger.close().await;
+        for (name, call) in [("receive", receive), ("pending", pending), ("overdue", overdue)] {
+            let title = format!("{}: {name}, in a ledger with {many_events} events", kind.name());
+            let key = format!("ledger.{}.million.{name}", kind.key());
+            let figure = Figure::new(key, title, "µs", call.many);
+            let figure = figure.over(format!("one with {FEW}"), call.few).goal(GOAL);
+            println!("    {figure}");
+            results.add(figure);
+        }
     }
     Ok(())
 }
@@ -98,40 +108,34 @@ async fn stored(database: &Database, count: u32) -> Result<Stored> {
     Ok(Stored { ledger, number: 0 })
 }
 
-async fn measure(stored: &mut Stored, counts: bool, times: [&mut Times; 3]) -> Result<()> {
-    let [receive, pending, overdue] = times;
+async fn measure(stored: &mut Stored, [receive, pending, overdue]: [&mut Rounds; 3]) -> Result<()> {
     let webhook = webhook()?;
+    let mut bodies = Vec::new();
     for _ in 0..IN_A_ROUND {
         stored.number += 1;
-        let body = delivery(&webhook, stored.number)?;
-        let begun = Instant::now();
-        let receipt = stored.ledger.receive(body).await?;
-        add(receive, counts, begun.elapsed());
-        if receipt.decision != Decision::Paid {
+        bodies.push(delivery(&webhook, stored.number)?);
+    }
+    let clock = Clock::start();
+    for body in bodies {
+        if stored.ledger.receive(body).await?.decision != Decision::Paid {
             return Err("a delivery did not pay its order".into());
         }
     }
+    clock.stop(receive, IN_A_ROUND, 1e6);
+    let clock = Clock::start();
     for _ in 0..IN_A_ROUND {
-        let begun = Instant::now();
-        let payments = stored.ledger.pending(FETCHED).await?;
-        add(pending, counts, begun.elapsed());
-        if payments.len() != 1 {
+        if stored.ledger.pending(FETCHED).await?.len() != 1 {
             return Err("nothing was pending".into());
         }
     }
+    clock.stop(pending, IN_A_ROUND, 1e6);
+    let clock = Clock::start();
     for _ in 0..IN_A_ROUND {
-        let begun = Instant::now();
         let orders = stored.ledger.overdue(Duration::from_secs(3600), LISTED).await?;
-        add(overdue, counts, begun.elapsed());
         if orders.len() != 20 {
             return Err("too few orders are overdue".into());
         }
     }
+    clock.stop(overdue, IN_A_ROUND, 1e6);
     Ok(())
-}
-
-fn add(times: &mut Times, counts: bool, time: Duration) {
-    if counts {
-        times.add(time);
-    }
 }

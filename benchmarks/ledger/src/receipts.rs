@@ -1,19 +1,19 @@
 //! A receipt, beside the same durable insert without the ledger.
 
-use std::time::Instant;
-
+use kazawallet_benchmark_figures::{Clock, Figure, Results, Rounds};
 use kazawallet_ledger::{Decision, Ledger};
 
 use crate::Result;
 use crate::database::{Database, Databases, Kind, connect};
 use crate::deliveries::{delivery, put_orders, webhook};
-use crate::measured::{Times, micros, ratio};
 
 /// Short ones, so that a disk that is slow for a while is slow for both.
 const ROUNDS: u32 = 300;
+const QUICK_ROUNDS: u32 = 3;
 const IN_A_ROUND: u32 = 5;
 /// The first rounds warm up.
 const WARM_UP: u32 = 20;
+/// The most times the bare insert that a receipt may take.
 const GOAL: f64 = 1.3;
 
 /// What is written without the ledger.
@@ -108,72 +108,83 @@ impl Bare {
 }
 
 /// A database with the ledger's tables, and orders to pay.
-async fn with_orders(databases: &Databases<'_>, kind: Kind) -> Result<(Database, Ledger)> {
+async fn with_orders(
+    databases: &Databases<'_>,
+    kind: Kind,
+    orders: u32,
+) -> Result<(Database, Ledger)> {
     let database = databases.new_one(kind).await?;
     let ledger = Ledger::open(database.url()).webhook(webhook()?).no_spool().await?;
-    put_orders(&database, ROUNDS * IN_A_ROUND).await?;
+    put_orders(&database, orders).await?;
     Ok((database, ledger))
 }
 
-pub(crate) async fn compare(databases: &Databases<'_>) -> Result<()> {
+pub(crate) async fn compare(
+    databases: &Databases<'_>,
+    quick: bool,
+    results: &mut Results,
+) -> Result<()> {
     println!("\nA receipt, one after the other, beside the same durable insert without the ledger");
+    let rounds = WARM_UP + if quick { QUICK_ROUNDS } else { ROUNDS };
     for kind in Kind::BOTH {
+        let orders = rounds * IN_A_ROUND;
         let table = databases.new_one(kind).await?;
         let mut bytes = Bare::new(&table, Written::Bytes).await?;
         table.settle_down().await?;
-        let (tables, unused) = with_orders(databases, kind).await?;
+        let (tables, unused) = with_orders(databases, kind, orders).await?;
         unused.close().await;
         let mut rows = Bare::new(&tables, Written::SameRows).await?;
-        let (_, ledger) = with_orders(databases, kind).await?;
+        let (_, ledger) = with_orders(databases, kind, orders).await?;
         let webhook = webhook()?;
 
-        let mut receipts = Times::default();
-        let mut same_rows = Times::default();
-        let mut same_bytes = Times::default();
+        let mut receipts = Rounds::new();
+        let mut same_rows = Rounds::new();
+        let mut same_bytes = Rounds::new();
         let mut number = 0;
-        for round in 0..ROUNDS {
+        for round in 0..rounds {
             let mut these = Vec::new();
             for _ in 0..IN_A_ROUND {
                 number += 1;
                 these.push((number, delivery(&webhook, number)?));
             }
             if round == WARM_UP {
-                for times in [&mut receipts, &mut same_rows, &mut same_bytes] {
-                    *times = Times::default();
+                for rounds in [&mut receipts, &mut same_rows, &mut same_bytes] {
+                    *rounds = Rounds::new();
                 }
             }
+            let clock = Clock::start();
             for (number, body) in &these {
-                let begun = Instant::now();
                 bytes.write(Written::Bytes, *number, body).await?;
-                same_bytes.add(begun.elapsed());
             }
+            clock.stop(&mut same_bytes, IN_A_ROUND, 1e6);
+            let clock = Clock::start();
             for (number, body) in &these {
-                let begun = Instant::now();
                 rows.write(Written::SameRows, *number, body).await?;
-                same_rows.add(begun.elapsed());
             }
+            clock.stop(&mut same_rows, IN_A_ROUND, 1e6);
+            let clock = Clock::start();
             for (_, body) in &these {
-                let begun = Instant::now();
-                let receipt = ledger.receive(body).await?;
-                receipts.add(begun.elapsed());
-                if receipt.decision != Decision::Paid {
+                if ledger.receive(body).await?.decision != Decision::Paid {
                     return Err("a delivery did not pay its order".into());
                 }
             }
+            clock.stop(&mut receipts, IN_A_ROUND, 1e6);
         }
         ledger.close().await;
-        let against = ratio(&receipts, &same_rows);
-        let verdict = if against <= GOAL { "within" } else { "ABOVE" };
-        println!(
-            "  {:<11} receipt {:>8}, the same rows in one durable transaction {:>8}: ratio \
-             {against:.2} ({verdict} the goal of {GOAL}); the bytes alone, in a table with one key, \
-             {:>8}: {:.2}",
-            kind.name(),
-            micros(receipts.median()),
-            micros(same_rows.median()),
-            micros(same_bytes.median()),
-            ratio(&receipts, &same_bytes),
-        );
+        let figure = |beside: &str, of: &str, bare: Rounds| {
+            let name = format!("ledger.{}.receipt.{beside}", kind.key());
+            let title = format!("{}: a receipt", kind.name());
+            Figure::new(name, title, "µs", receipts.clone()).over(of, bare)
+        };
+        let of_bytes = "the bare insert of its bytes, into a table with one key";
+        let of_rows = "the same rows in one durable transaction";
+        for figure in [
+            figure("bare_insert", of_bytes, same_bytes).goal(GOAL),
+            figure("same_rows", of_rows, same_rows),
+        ] {
+            println!("  {figure}");
+            results.add(figure);
+        }
     }
     Ok(())
 }

@@ -1,8 +1,9 @@
 //! Deliveries a second, with more and more writers at once.
 
 use std::process::Stdio;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use kazawallet_benchmark_figures::{Figure, Results, Rounds};
 use kazawallet_ledger::{Decision, Ledger};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::Command;
@@ -13,46 +14,63 @@ use crate::database::{Database, Databases, Kind};
 use crate::deliveries::{delivery, put_orders, webhook};
 
 const DELIVERIES: u32 = 1_600;
+const QUICK_DELIVERIES: u32 = 80;
 const WRITERS: [u32; 4] = [1, 2, 4, 8];
-/// How often each is measured, in turns. The median counts.
-const ROUNDS: usize = 3;
+/// How often each is measured, in turns.
+const ROUNDS: usize = 5;
+const QUICK_ROUNDS: usize = 1;
 
-pub(crate) async fn compare(databases: &Databases<'_>) -> Result<()> {
+/// What was measured, for each number of writers.
+type Row = [Rounds; WRITERS.len()];
+
+pub(crate) async fn compare(
+    databases: &Databases<'_>,
+    quick: bool,
+    results: &mut Results,
+) -> Result<()> {
     println!("\nDeliveries a second, each on the disk when it is answered");
     println!("  {:<32}{:>8}{:>8}{:>8}{:>8}", "writers", 1, 2, 4, 8);
+    let (rounds, deliveries) =
+        if quick { (QUICK_ROUNDS, QUICK_DELIVERIES) } else { (ROUNDS, DELIVERIES) };
     for kind in Kind::BOTH {
         let (mut tasks, mut processes) = (Row::default(), Row::default());
-        for _ in 0..ROUNDS {
+        for _ in 0..rounds {
             for (writers, (tasks, processes)) in
                 WRITERS.into_iter().zip(tasks.iter_mut().zip(&mut processes))
             {
-                tasks.push(with_tasks(&fresh(databases, kind).await?, writers).await?);
-                processes.push(with_processes(&fresh(databases, kind).await?, writers).await?);
+                let each = deliveries / writers;
+                let a_delivery = |took: Duration| took.as_secs_f64() * 1e6 / f64::from(deliveries);
+                let database = fresh(databases, kind, deliveries).await?;
+                tasks.add(a_delivery(with_tasks(&database, writers, each).await?));
+                let database = fresh(databases, kind, deliveries).await?;
+                processes.add(a_delivery(with_processes(&database, writers, each).await?));
             }
         }
-        print_row(&format!("{}, tasks of one process", kind.name()), tasks);
-        print_row(&format!("{}, processes", kind.name()), processes);
+        tell(kind, "tasks", "tasks of one process", tasks, results);
+        tell(kind, "processes", "processes", processes, results);
     }
     Ok(())
 }
 
-/// What was measured, for each number of writers.
-type Row = [Vec<f64>; WRITERS.len()];
-
-fn print_row(name: &str, row: Row) {
-    let medians = row.map(|mut figures| {
-        figures.sort_by(f64::total_cmp);
-        figures.get(figures.len() / 2).copied().unwrap_or_default()
-    });
-    let medians: String = medians.map(|figure| format!("{figure:>8.0}")).concat();
-    println!("  {name:<32}{medians}");
+/// Shows a row, and keeps its figures: each beside that of one writer, for how the cost grows.
+fn tell(kind: Kind, writers_are: &str, shown: &str, row: Row, results: &mut Results) {
+    let a_second = |rounds: &Rounds| format!("{:>8.0}", 1e6 / rounds.wall().median);
+    let figures: String = row.iter().map(a_second).collect();
+    println!("  {:<32}{figures}", format!("{}, {shown}", kind.name()));
+    let [alone, ..] = row.clone();
+    for (writers, rounds) in WRITERS.into_iter().zip(row) {
+        let key = format!("ledger.{}.writers.{writers}.{writers_are}", kind.key());
+        let title = format!("{}: a delivery, {writers} of {shown} at once", kind.name());
+        let figure = Figure::new(key, title, "µs", rounds);
+        results.add(if writers == 1 { figure } else { figure.beside("one writer", alone.clone()) });
+    }
 }
 
 /// A ledger with orders to be paid.
-async fn fresh(databases: &Databases<'_>, kind: Kind) -> Result<Database> {
+async fn fresh(databases: &Databases<'_>, kind: Kind, orders: u32) -> Result<Database> {
     let database = databases.new_one(kind).await?;
     open(&database.url()).await?.close().await;
-    put_orders(&database, DELIVERIES).await?;
+    put_orders(&database, orders).await?;
     Ok(database)
 }
 
@@ -60,9 +78,8 @@ async fn open(url: &str) -> Result<Ledger> {
     Ok(Ledger::open(url).webhook(webhook()?).no_spool().await?)
 }
 
-async fn with_tasks(database: &Database, writers: u32) -> Result<f64> {
+async fn with_tasks(database: &Database, writers: u32, each: u32) -> Result<Duration> {
     let ledger = open(&database.url()).await?;
-    let each = DELIVERIES / writers;
     let shares = (0..writers).map(|writer| bodies(writer * each + 1, each));
     let shares = shares.collect::<Result<Vec<_>>>()?;
     let begun = Instant::now();
@@ -76,11 +93,10 @@ async fn with_tasks(database: &Database, writers: u32) -> Result<f64> {
     }
     let took = begun.elapsed();
     ledger.close().await;
-    Ok(f64::from(DELIVERIES) / took.as_secs_f64())
+    Ok(took)
 }
 
-async fn with_processes(database: &Database, writers: u32) -> Result<f64> {
-    let each = DELIVERIES / writers;
+async fn with_processes(database: &Database, writers: u32, each: u32) -> Result<Duration> {
     let mut children = Vec::new();
     for writer in 0..writers {
         let mut child = Command::new(std::env::current_exe()?)
@@ -112,7 +128,7 @@ async fn with_processes(database: &Database, writers: u32) -> Result<f64> {
     for (mut child, ..) in children {
         child.wait().await?;
     }
-    Ok(f64::from(DELIVERIES) / took.as_secs_f64())
+    Ok(took)
 }
 
 /// What a process does that writes.
