@@ -302,16 +302,19 @@ const IN_PROGRAMS = Object.keys(CLIENTS).filter((name) => name !== 'undici.Pool.
 
 /** How long it takes from the start of a process until it has made a payment link. */
 async function firstAnswers() {
-  const took = mapValues(CLIENTS, () => ({ wall: [] }));
+  const took = mapValues(CLIENTS, () => ({ wall: [], cpu: [] }));
   for (let round = -1; round < FIRST_ANSWERS; round++) {
     for (const client of inTurns(round)) {
       const start = performance.now();
       const { answered, ended } = startProgram([client, 'first-answer']);
       await answered;
       const wall = performance.now() - start;
-      await ended;
+      const { user, system } = await ended;
       // The first reads the files from the disk.
-      if (round >= 0) took[client].wall.push(wall);
+      if (round >= 0) {
+        took[client].wall.push(wall);
+        took[client].cpu.push((user + system) / 1000);
+      }
     }
   }
   return besideEachOther('node.first_answer_ms', 'process start to first answer', 'ms', took);
@@ -323,9 +326,7 @@ async function memory() {
   const used = mapValues(CLIENTS, () => ({ wall: [] }));
   for (let round = 0; round < MEMORY_ROUNDS; round++) {
     for (const client of inTurns(round)) {
-      const { answered, ended } = startProgram([client, 'memory', `${MEMORY_CALLS}`]);
-      const said = JSON.parse(await answered);
-      await ended;
+      const said = await startProgram([client, 'memory', `${MEMORY_CALLS}`]).ended;
       fresh[client].wall.push(said.fresh / 1e6);
       used[client].wall.push(said.used / 1e6);
     }
@@ -349,18 +350,21 @@ function inTurns(round) {
   return [...IN_PROGRAMS.slice(first), ...IN_PROGRAMS.slice(0, first)];
 }
 
-/** Its first line, and that it came to its end. */
+/** When it first says something, and its last line, once it has come to its end. */
 function startProgram(programArguments) {
   const command = [path.join(HERE, 'program.mjs'), ...programArguments];
   const child = spawn(process.execPath, command, { stdio: ['ignore', 'pipe', 'inherit'] });
-  const ended = once(child, 'close').then(([status]) => {
-    assert.equal(status, 0, `program.mjs ${programArguments.join(' ')}`);
+  const answered = once(child.stdout, 'data');
+  let said = '';
+  child.stdout.on('data', (bytes) => {
+    said += bytes;
   });
-  const answered = Promise.race([
-    once(child.stdout, 'data').then(([line]) => `${line}`),
-    ended.then(() => assert.fail(`program.mjs ${programArguments.join(' ')} said nothing`)),
-  ]);
-  return { answered, ended };
+  const ended = once(child, 'close').then(([status]) => {
+    assert.equal(status, 0, `program.mjs ${programArguments.join(' ')} came to its end`);
+    return JSON.parse(said.trim().split('\n').at(-1));
+  });
+  // One that fails before it says anything would be waited for in vain.
+  return { answered: Promise.race([answered, ended]), ended };
 }
 
 /**

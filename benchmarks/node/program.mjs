@@ -10,6 +10,7 @@ const [, , client, what, calls] = process.argv;
 const { create, close } = await CLIENTS[client](merchantInEnvironment());
 if (what === 'first-answer') {
   console.log(await create());
+  console.log(JSON.stringify(process.cpuUsage()));
 } else {
   const fresh = process.memoryUsage.rss();
   for (let call = 0; call < Number(calls); call++) {

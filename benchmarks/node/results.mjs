@@ -187,8 +187,9 @@ function cellsOf(rounds) {
 export function print(result) {
   const { title, unit, ours, baseline } = result;
   const between = ours.low === ours.high ? '' : ` (${shown(ours.low)} to ${shown(ours.high)})`;
+  const cpu = result.cpu_ratio === undefined ? '' : `, in CPU time ${result.cpu_ratio.toFixed(2)}`;
   const other = baseline
-    ? `; ${baseline.of} ${shown(baseline.median)} ${unit}, that is ${result.ratio.toFixed(2)} times as much`
+    ? `; ${baseline.of} ${shown(baseline.median)} ${unit}, that is ${result.ratio.toFixed(2)} times as much${cpu}`
     : '';
   const goal = goalText(result).replace(/^ +/, '; goal ');
   console.log(`${title}: ${shown(ours.median)} ${unit}${between}${other}${goal}`);
