@@ -44,7 +44,7 @@ const CALLS = options.quick
     };
 const LOADS = options.quick ? 3 : 60;
 const FIRST_ANSWERS = options.quick ? 2 : 25;
-const MEMORY_ROUNDS = options.quick ? 1 : 5;
+const MEMORY_ROUNDS = options.quick ? 1 : 3;
 const MEMORY_CALLS = options.quick ? 100 : 10_000;
 
 // How many times as fast as the other the package is to be, at least.
