@@ -487,6 +487,7 @@ function receipts(ledger: NativeLedger, answer: LedgerAnswer): readonly Receipt[
       decision: receipt.decision as Receipt['decision'],
       duplicate: receipt.duplicate,
       problem: own(receipt, 'problem'),
+      waitsForPerson: receipt.waitsForPerson,
     }),
   );
 }

@@ -125,6 +125,11 @@ export interface Receipt {
   readonly duplicate: boolean;
   /** The field that does not fit, for `mismatch` and `conflict`. */
   readonly problem: string | undefined;
+  /**
+   * Whether a person is to look at it: the ledger could not decide it alone (`mismatch`, `no_order`,
+   * `overpaid`), or it contradicts what was decided (`conflict`).
+   */
+  readonly waitsForPerson: boolean;
 }
 
 /**

@@ -494,6 +494,8 @@ export interface Receipt {
   duplicate: boolean
   /** The field that does not fit. */
   problem?: string
+  /** Whether a person is to look at it. */
+  waitsForPerson: boolean
 }
 
 /** An API request that the simulator received. */

@@ -81,7 +81,6 @@ export interface MakesReceivers<Receiver> {
   (webhook: Webhook, handler: EventHandler, settings?: WebhookReceiverOptions): Receiver;
 }
 
-const FOR_A_PERSON = ['mismatch', 'no_order', 'overpaid', 'conflict'];
 const SETTINGS = ['worker', 'onError'];
 const ANSWERS = new Map(native.webhookAnswers().map((answer) => [answer.name, answer]));
 const LONGEST = native.longestWebhookBody();
@@ -283,8 +282,8 @@ export class Receiving implements RunningReceiver {
     }
     return {
       receive: async (body) => {
-        const { event, decision, duplicate, problem } = await ledger.receive(body);
-        if (FOR_A_PERSON.includes(decision) && !duplicate) {
+        const { event, decision, duplicate, problem, waitsForPerson } = await ledger.receive(body);
+        if (waitsForPerson && !duplicate) {
           const what = problem === undefined ? decision : `${decision}, ${problem}`;
           const where = 'see `npx kazawallet ledger`';
           this.report(

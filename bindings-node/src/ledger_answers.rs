@@ -87,6 +87,8 @@ pub struct Receipt {
     pub duplicate: bool,
     /// The field that does not fit.
     pub problem: Option<String>,
+    /// Whether a person is to look at it.
+    pub waits_for_person: bool,
 }
 
 /// A payment.
@@ -316,6 +318,7 @@ impl From<kazawallet_ledger::Receipt> for Receipt {
         Self {
             event: packed(&receipt.event),
             decision: receipt.decision.to_string(),
+            waits_for_person: receipt.decision.waits_for_person(),
             duplicate: receipt.duplicate,
             problem: receipt.problem.as_deref().map(camel_case),
         }

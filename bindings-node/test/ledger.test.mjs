@@ -138,6 +138,7 @@ test('a delivery pays its order once', () =>
     assert.equal(receipt.decision, 'paid');
     assert.equal(receipt.duplicate, false);
     assert.equal(receipt.problem, undefined);
+    assert.equal(receipt.waitsForPerson, false);
     assert.ok(receipt.event instanceof kazawallet.PaymentEvent);
     assert.equal(receipt.event.orderId, orderId);
     assert.equal(receipt.event.matchOrder(ORDER).isFulfilled, true);
@@ -269,8 +270,8 @@ test('a contradiction is kept, and changes nothing', () =>
     const contradicts = edited(body, { status: 'timed_out' });
     const conflict = await ledger.receive(contradicts);
     assert.deepEqual(
-      [conflict.decision, conflict.duplicate, conflict.problem],
-      ['conflict', false, 'status'],
+      [conflict.decision, conflict.duplicate, conflict.problem, conflict.waitsForPerson],
+      ['conflict', false, 'status', true],
     );
     assert.equal((await ledger.receive(contradicts)).duplicate, true);
     const [kept, ...more] = await ledger.conflicts();

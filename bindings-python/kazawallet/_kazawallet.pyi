@@ -518,6 +518,11 @@ class Receipt:
     def problem(self) -> str | None:
         """The field that does not fit, where the decision is `mismatch` or `conflict`."""
 
+    @property
+    def waits_for_person(self) -> bool:
+        """Whether a person is to look at it: the ledger could not decide it alone (`mismatch`, `no_order`,
+        `overpaid`), or it contradicts what was decided (`conflict`)."""
+
     def __reduce_ex__(self, protocol: SupportsIndex, /) -> NoReturn:
         """What was stored or sent elsewhere could be forged there: the ledger has it, under its order id."""
 

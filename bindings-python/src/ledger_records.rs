@@ -272,6 +272,10 @@ pub(crate) struct Receipt {
     /// The field that does not fit, where the decision is `mismatch` or `conflict`.
     #[pyo3(get)]
     problem: Option<String>,
+    /// Whether a person is to look at it: the ledger could not decide it alone (`mismatch`, `no_order`,
+    /// `overpaid`), or it contradicts what was decided (`conflict`).
+    #[pyo3(get)]
+    waits_for_person: bool,
 }
 
 #[pymethods]
@@ -352,6 +356,7 @@ impl Told for ledger::Receipt {
         let receipt = Receipt {
             event: Py::new(py, PaymentEvent { core: self.event })?,
             decision: self.decision.to_string(),
+            waits_for_person: self.decision.waits_for_person(),
             duplicate: self.duplicate,
             problem: self.problem,
         };

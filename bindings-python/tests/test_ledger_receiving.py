@@ -41,6 +41,7 @@ def test_paid(ledger: Ledger, link: OrderLink, webhook: Webhook) -> None:
     body = of(link, webhook)
     receipt = ledger.receive(body)
     assert (receipt.decision, receipt.duplicate, receipt.problem) == ("paid", False, None)
+    assert receipt.waits_for_person is False
     assert receipt.event.order_id == link.id
     assert receipt.event.match_order(amount="10.50", currency="USD", ref="order-42").is_fulfilled
     payment = ledger.payment(receipt.event.order_id)
@@ -84,6 +85,7 @@ def test_mismatch(
 ) -> None:
     receipt = ledger.receive(of(link, webhook, **other))
     assert (receipt.decision, receipt.problem) == ("mismatch", field)
+    assert receipt.waits_for_person is True
     [payment] = ledger.unsettled()
     assert (payment.order_id, payment.decision, payment.problem) == (link.id, "mismatch", field)
     assert payment.processing is None and not payment.is_paid
@@ -101,6 +103,7 @@ def test_a_captured_delivery_with_an_edited_ref_pays_for_nothing(
     edited = json.dumps({**json.loads(sent.body), "ref": "order-43"}).encode()
     receipt = ledger.receive(edited)
     assert (receipt.decision, receipt.problem, receipt.duplicate) == ("conflict", "ref", False)
+    assert receipt.waits_for_person is True
     order = ledger.order("order-43")
     assert order is not None and (order.state, order.paid_by) == ("open", None)
 
@@ -109,6 +112,7 @@ def test_a_captured_delivery_with_an_edited_ref_pays_for_nothing(
 def test_no_order(ledger: Ledger, webhook: Webhook, ref: str | None) -> None:
     receipt = ledger.receive(delivery(webhook, ref=ref))
     assert (receipt.decision, receipt.problem) == ("no_order", None)
+    assert receipt.waits_for_person is True
     [payment] = ledger.unsettled()
     assert (payment.ref, payment.decision, payment.processing) == (ref, "no_order", None)
 
@@ -124,6 +128,7 @@ def test_overpaid(ledger: Ledger, link: OrderLink, webhook: Webhook) -> None:
     ledger.settle("pl_other", "paid", by="amal")
     receipt = ledger.receive(of(link, webhook))
     assert (receipt.decision, receipt.problem) == ("overpaid", None)
+    assert receipt.waits_for_person is True
     [payment] = ledger.unsettled()
     assert (payment.order_id, payment.decision) == (link.id, "overpaid")
     order = ledger.order("order-42")

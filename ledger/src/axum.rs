@@ -53,7 +53,7 @@ use axum::routing::MethodRouter;
 use kazawallet::WebhookAnswer;
 use kazawallet::axum::{answer_to, receiving_route};
 
-use crate::{Decision, Ledger};
+use crate::Ledger;
 
 /// A route that answers once the delivery would survive a power cut. It calls no handler:
 /// [`Ledger::process`] does.
@@ -69,9 +69,7 @@ where
         async move {
             match ledger.receive(body).await {
                 Ok(receipt) => {
-                    use Decision::{Conflict, Mismatch, NoOrder, Overpaid};
-                    let for_a_person = [Conflict, Mismatch, NoOrder, Overpaid];
-                    if for_a_person.contains(&receipt.decision) && !receipt.duplicate {
+                    if receipt.waits_for_person() && !receipt.duplicate {
                         tracing::warn!(
                             order_id = receipt.event.order_id(),
                             decision = receipt.decision.as_str(),

@@ -474,7 +474,7 @@ impl Ledger {
         }
         let decision = now_is.decision;
         let why = match (&reference, now_is.decision) {
-            (None, Decision::Mismatch | Decision::NoOrder | Decision::Overpaid) => {
+            (None, decision) if decision.waits_for_person() => {
                 "the delivery names no order: give the `ref` of the one that it pays".to_owned()
             }
             (Some(_), Decision::Paid | Decision::TimedOut) | (None, _) => {

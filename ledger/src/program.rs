@@ -329,9 +329,9 @@ fn summary_fields(summary: &Summary) -> Vec<Field> {
 const COUNTED: u32 = 1_000;
 
 async fn summary_text(ledger: &Ledger, summary: &Summary, name: &str) -> Result<String, Failure> {
-    let payments = |decision| summary.payments.get(&decision).copied().unwrap_or(0);
-    let unsettled = [Decision::Mismatch, Decision::NoOrder, Decision::Overpaid];
-    let unsettled: u64 = unsettled.into_iter().map(payments).sum();
+    let payments = summary.payments.iter();
+    let unsettled = payments.filter(|(decision, _)| decision.waits_for_person());
+    let unsettled: u64 = unsettled.map(|(_, count)| count).sum();
     // Not by their state: one may be `sending` by a process that died.
     let unresolved = ledger.unresolved(COUNTED).await?.len();
     let parked = summary.processing.get(&Processing::Parked).copied().unwrap_or(0);

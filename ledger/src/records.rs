@@ -75,6 +75,17 @@ texts! {
     }
 }
 
+impl Decision {
+    /// Whether a person is to look at it: the ledger could not decide it alone, or it contradicts
+    /// what was decided.
+    pub const fn waits_for_person(self) -> bool {
+        match self {
+            Self::Mismatch | Self::NoOrder | Self::Overpaid | Self::Conflict => true,
+            Self::Paid | Self::TimedOut | Self::Dismissed | Self::Spooled => false,
+        }
+    }
+}
+
 texts! {
     /// Where a payment stands on its way to the merchant's handler.
     Processing {
@@ -179,6 +190,13 @@ pub struct Receipt {
     pub duplicate: bool,
     /// The field that does not fit, for [`Decision::Mismatch`] and [`Decision::Conflict`].
     pub problem: Option<String>,
+}
+
+impl Receipt {
+    /// Whether a person is to look at the delivery: see [`Decision::waits_for_person`].
+    pub const fn waits_for_person(&self) -> bool {
+        self.decision.waits_for_person()
+    }
 }
 
 /// A payment as the ledger knows it: the first genuine delivery of an order id, and what was made

@@ -397,7 +397,12 @@ export async function remembers(paymentMethod: PaymentMethod): Promise<void> {
     const receipt: Receipt = await ledger.receive(body);
     const event: PaymentEvent = receipt.event;
     const decision: Decision = receipt.decision;
-    void [event, decision, receipt.duplicate satisfies boolean];
+    void [
+      event,
+      decision,
+      receipt.duplicate satisfies boolean,
+      receipt.waitsForPerson satisfies boolean,
+    ];
   }
   const payment: Payment | undefined = await ledger.payment('pl_1');
   const bytes: Uint8Array | undefined = payment?.body;

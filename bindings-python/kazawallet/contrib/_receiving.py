@@ -48,7 +48,6 @@ class Answer(NamedTuple):
 _ANSWERS = {name: Answer(*answer) for name, answer in webhook_answers().items()}
 RECEIVED = _ANSWERS["received"]
 NOT_PROCESSED = _ANSWERS["not_processed"]
-_FOR_A_PERSON = ("mismatch", "no_order", "overpaid", "conflict")
 BODY_TOO_LARGE = _ANSWERS["body_too_large"]
 
 
@@ -112,7 +111,7 @@ def answer_to_failed_handler(event: PaymentEvent, error: Exception) -> Answer:
 
 def log_receipt(receipt: Receipt) -> None:
     """Tells of a genuine delivery that nobody is going to handle unless a person decides."""
-    if receipt.decision in _FOR_A_PERSON and not receipt.duplicate:
+    if receipt.waits_for_person and not receipt.duplicate:
         _log.warning(
             "the payment %s is stored and waits for a person: %s%s (see `python -m kazawallet ledger`)",
             receipt.event.order_id,

@@ -222,6 +222,7 @@ def ledger(body: bytes, client: Client, before: datetime) -> None:
     assert_type(receipt.event, PaymentEvent)
     assert_type(receipt.duplicate, bool)
     assert_type(receipt.problem, str | None)
+    assert_type(receipt.waits_for_person, bool)
     if receipt.decision == "paid":
         assert_type(receipt.decision, Literal["paid"])
     payment = ledger.payment(receipt.event.order_id)

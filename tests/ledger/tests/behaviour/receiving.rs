@@ -8,7 +8,11 @@ use crate::on_both_databases;
 use crate::support::{TestShop, code, in_time, order, refusal};
 
 async fn receive(shop: &TestShop, ledger: &Ledger, delivery: &Delivery) -> Receipt {
-    ledger.receive(shop.body(delivery)).await.unwrap()
+    let receipt = ledger.receive(shop.body(delivery)).await.unwrap();
+    let undecided = ["mismatch", "no_order", "overpaid", "conflict"];
+    let is_undecided = undecided.contains(&receipt.decision.as_str());
+    assert_eq!(receipt.waits_for_person(), is_undecided, "{receipt:?}");
+    receipt
 }
 
 /// The decision, whether it is a duplicate, and the problem.
