@@ -155,6 +155,7 @@ def build(parts: Sequence[str]) -> None:
     if "rust" in parts:
         run([*WEBHOOK, "--no-run"])
         run([*FIVE_HUNDRED, "--no-run"])
+    if "rust" in parts or "python" in parts:
         run([*cargo_build, "--package", "kazawallet-benchmarks"])
     if "ledger" in parts:
         run([*cargo_build, "--package", "kazawallet-ledger-benchmarks"])
@@ -175,7 +176,12 @@ def commands_of(part: str) -> list[Command]:
     return {
         "rust": [[*WEBHOOK, "--"], [*cargo_run, "kazawallet-benchmarks", "--"]],
         "ledger": [[*cargo_run, "kazawallet-ledger-benchmarks", "--"]],
-        "python": [[sys.executable, "benchmarks/python/run.py", *with_simulator]],
+        "python": [
+            [
+                *(sys.executable, "benchmarks/python/run.py", *with_simulator),
+                *("--replaying-program", TARGET / "release" / "kazawallet-benchmarks"),
+            ]
+        ],
         "node": [["node", "benchmarks/node/run.mjs", *with_simulator]],
     }[part]
 

@@ -15,7 +15,7 @@ import { gzipSync } from 'node:zlib';
 import { Webhook } from 'kazawallet';
 import { HandwrittenWebhook, QuickHandwrittenWebhook } from './handwritten-webhook.mjs';
 import { CLIENTS, KEYS, merchantInEnvironment } from './http-calls.mjs';
-import { measure, ServerClock } from './measuring.mjs';
+import { inTurn, measure, ServerClock } from './measuring.mjs';
 import { alone, beside, print, tableOfCalls, writeResults } from './results.mjs';
 
 const HERE = import.meta.dirname;
@@ -37,7 +37,7 @@ const VERIFY = options.quick ? QUICK : { rounds: 80, seconds: 0.03, warmUp: 0.5 
 const CALLS = options.quick
   ? { 1: QUICK, 8: QUICK, 64: QUICK, 256: QUICK }
   : {
-      1: { rounds: 40, seconds: 0.1, warmUp: 1 },
+      1: { rounds: 30, seconds: 0.25, warmUp: 1 },
       8: { rounds: 20, seconds: 0.2, warmUp: 0.5 },
       64: { rounds: 30, seconds: 0.25, warmUp: 1 },
       256: { rounds: 20, seconds: 0.25, warmUp: 1 },
@@ -304,7 +304,7 @@ const IN_PROGRAMS = Object.keys(CLIENTS).filter((name) => name !== 'undici.Pool.
 async function firstAnswers() {
   const took = mapValues(CLIENTS, () => ({ wall: [], cpu: [] }));
   for (let round = -1; round < FIRST_ANSWERS; round++) {
-    for (const client of inTurns(round)) {
+    for (const client of inTurn(IN_PROGRAMS, round + 1)) {
       const start = performance.now();
       const { answered, ended } = startProgram([client, 'first-answer']);
       await answered;
@@ -325,7 +325,7 @@ async function memory() {
   const fresh = mapValues(CLIENTS, () => ({ wall: [] }));
   const used = mapValues(CLIENTS, () => ({ wall: [] }));
   for (let round = 0; round < MEMORY_ROUNDS; round++) {
-    for (const client of inTurns(round)) {
+    for (const client of inTurn(IN_PROGRAMS, round)) {
       const said = await startProgram([client, 'memory', `${MEMORY_CALLS}`]).ended;
       fresh[client].wall.push(said.fresh / 1e6);
       used[client].wall.push(said.used / 1e6);
@@ -342,12 +342,6 @@ async function memory() {
     ),
     ...besideEachOther(`${name}.after_10000_calls`, after, 'MB', used),
   ];
-}
-
-/** Who begins changes from round to round. */
-function inTurns(round) {
-  const first = Math.max(round, 0) % IN_PROGRAMS.length;
-  return [...IN_PROGRAMS.slice(first), ...IN_PROGRAMS.slice(0, first)];
 }
 
 /** When it first says something, and its last line, once it has come to its end. */

@@ -59,7 +59,7 @@ export class ServerClock {
 
 /**
  * Lets each contender work once a round, for about so many seconds: as long for the quick as for
- * the slow, since what else the machine does hits a longer turn more. Who begins changes from round
+ * the slow, since what else the machine does hits a longer turn more. The order changes from round
  * to round. No garbage collection is forced between the turns: one makes V8 drop code that it has
  * compiled, and more than doubled what undici and `fetch` took.
  *
@@ -76,8 +76,7 @@ export async function measure(contenders, { rounds, seconds, warmUp, server }) {
     measured[name] = { wall: [], cpu: [], serverCpu: [] };
   }
   for (let round = 0; round < rounds; round++) {
-    const first = round % names.length;
-    for (const name of [...names.slice(first), ...names.slice(0, first)]) {
+    for (const name of inTurn(names, round)) {
       const serverBefore = server.now();
       const cpuBefore = process.cpuUsage();
       const before = performance.now();
@@ -95,6 +94,19 @@ export async function measure(contenders, { rounds, seconds, warmUp, server }) {
     }
   }
   return measured;
+}
+
+/**
+ * All of them, beginning with another one every second round, and each second round backwards: what the
+ * one before leaves the machine like is not always left to the same.
+ *
+ * @param {readonly string[]} names
+ * @param {number} round
+ */
+export function inTurn(names, round) {
+  const first = Math.floor(round / 2) % names.length;
+  const order = [...names.slice(first), ...names.slice(0, first)];
+  return round % 2 === 1 ? order.reverse() : order;
 }
 
 /**

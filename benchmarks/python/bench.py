@@ -11,9 +11,10 @@ import asyncio
 import json
 import os
 import platform
-from collections.abc import Callable, Mapping, Sequence
+import subprocess
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, ExitStack
+from contextlib import AsyncExitStack, ExitStack, contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from importlib import metadata
@@ -67,7 +68,7 @@ class Effort:
 
 FULL = Effort(
     verify=(150, 0.01),
-    alone=(100, 0.02),
+    alone=(60, 0.1),
     in_flight={8: (25, 0.15), 64: (25, 0.15), 256: (12, 0.3)},
     loads=60,
     starts=25,
@@ -112,8 +113,11 @@ def main() -> None:
 
     figures = verifying(effort)
     figures += calling_alone(merchant, server, effort)
-    for in_flight in effort.in_flight:
-        figures += calling_at_once(merchant, server, in_flight, effort)
+    figures += calling_at_once(merchant, server, 8, effort, "the simulator")
+    with replaying_server(options.replaying_program, merchant) as (replayed, replaying):
+        against = "a server that replays the simulator's answer"
+        for in_flight in (64, 256):
+            figures += calling_at_once(replayed, replaying, in_flight, effort, against)
     figures += starting(effort)
     figures += remembering(effort)
     figures += sizes(options.wheel, options.installed)
@@ -130,6 +134,12 @@ def main() -> None:
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--simulator-pid", type=int, help="shows how busy the server is (Linux)")
+    parser.add_argument(
+        "--replaying-program",
+        type=Path,
+        required=True,
+        help="the Rust part's program, which can replay the simulator's answer",
+    )
     parser.add_argument("--wheel", type=Path, required=True, help="the wheel that is installed")
     parser.add_argument(
         "--installed",
@@ -228,14 +238,14 @@ def calling_alone(merchant: Merchant, server: ServerClock, effort: Effort) -> li
             for name, opened in http_calls.SYNC.items()
         }
         for create in creates.values():
-            check_link(merchant, create())
+            check_link(create())
         measured = measure(
             {name: Contender(one_after_another(create)) for name, create in creates.items()},
             rounds=rounds,
             seconds=seconds,
             server=server,
         )
-    title = "create a link, one at a time"
+    title = "create a link, one at a time, against the simulator"
     blocking = [
         beside(link_name(1, name), title, "µs", measured[OUR_BLOCKING], name, measured[name], goal)
         for name, goal in ALONE_GOALS.items()
@@ -248,20 +258,21 @@ def calling_alone(merchant: Merchant, server: ServerClock, effort: Effort) -> li
         link_name(1, name), title, "µs", asynchronous[OUR_ASYNC], name, asynchronous[name]
     )
     return report(
-        "payment_links.create, one at a time; aiohttp beside kazawallet.AsyncClient",
+        "payment_links.create, one at a time, against the simulator; aiohttp beside "
+        "kazawallet.AsyncClient",
         [*blocking, awaited],
         server_note(measured | asynchronous),
     )
 
 
 def calling_at_once(
-    merchant: Merchant, server: ServerClock, in_flight: int, effort: Effort
+    merchant: Merchant, server: ServerClock, in_flight: int, effort: Effort, against: str
 ) -> list[Figure]:
     """Many calls in flight: asynchronous clients, and blocking ones from as many threads."""
     rounds, seconds = effort.in_flight[in_flight]
     measured = measure_async(merchant, server, in_flight, rounds, seconds, list(http_calls.ASYNC))
     goals = GOALS_OF_64_IN_FLIGHT if in_flight == 64 else {}
-    title = f"create a link, {in_flight} in flight"
+    title = f"create a link, {in_flight} in flight, against {against}"
     figures = [
         beside(
             link_name(in_flight, name),
@@ -277,12 +288,13 @@ def calling_at_once(
     ]
     threads = measure_threads(merchant, server, in_flight, rounds, seconds)
     name = "requests.Session"
-    title = f"create a link, {in_flight} in flight from as many threads"
+    title = f"create a link, {in_flight} in flight from as many threads, against {against}"
     figures.append(
         beside(link_name(in_flight, name), title, "µs", threads[OUR_BLOCKING], name, threads[name])
     )
     return report(
-        f"payment_links.create, {in_flight} in flight; requests and kazawallet.Client from threads",
+        f"payment_links.create, {in_flight} in flight, against {against}; requests and kazawallet.Client "
+        "from threads",
         figures,
         server_note(measured | threads),
     )
@@ -302,7 +314,7 @@ def measure_async(
             for name in names
         }
         for create in creates.values():
-            check_link(merchant, await create())
+            check_link(await create())
         return creates
 
     async def keep_in_flight(create: AsyncCreate, calls: int) -> None:
@@ -370,9 +382,21 @@ def one_after_another(create: Create) -> Callable[[int], None]:
     return make
 
 
-def check_link(merchant: Merchant, url: str) -> None:
-    host = merchant.base_url.removesuffix("/wallet")
-    assert url.startswith(f"{host}/pay/"), f"a payment link, and not {url}"
+@contextmanager
+def replaying_server(program: Path, merchant: Merchant) -> Iterator[tuple[Merchant, ServerClock]]:
+    """A server that does less than the simulator for each call, so that it holds nobody up."""
+    command: list[str | Path] = [program, "replaying-server", json.dumps(vars(merchant))]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    # It ends with its input.
+    with subprocess.Popen(command, text=True, **pipes) as process:
+        assert process.stdout is not None
+        replayed = Merchant(**json.loads(process.stdout.readline()))
+        yield replayed, ServerClock(process.pid)
+        process.communicate()
+
+
+def check_link(url: str) -> None:
+    assert "/pay/" in url, f"a payment link, and not {url}"
 
 
 def server_note(measured: Mapping[str, Rounds]) -> str:
@@ -382,7 +406,7 @@ def server_note(measured: Mapping[str, Rounds]) -> str:
         for name, rounds in measured.items()
         if rounds.server_busy is not None
     ]
-    return f"the simulator worked, of the time: {', '.join(busy)}" if busy else ""
+    return f"the server worked, of the time: {', '.join(busy)}" if busy else ""
 
 
 def link_name(in_flight: int, other: str) -> str:

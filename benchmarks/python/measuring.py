@@ -98,7 +98,7 @@ def measure(
     contenders: Mapping[str, Contender], *, rounds: int, seconds: float, server: ServerClock
 ) -> dict[str, Rounds]:
     """Lets each contender work once a round, for about so many seconds: as long for the quick as
-    for the slow, since what else the machine does hits a longer turn more. Who begins changes from
+    for the slow, since what else the machine does hits a longer turn more. The order changes from
     round to round. In microseconds a call."""
     calls = {name: contender.calls_in(seconds) for name, contender in contenders.items()}
     measured = {name: Rounds() for name in contenders}
@@ -119,6 +119,8 @@ def measure(
 
 
 def in_turn(names: list[str], round_number: int) -> list[str]:
-    """All of them, beginning with another one each round."""
-    first = round_number % len(names)
-    return names[first:] + names[:first]
+    """All of them, beginning with another one every second round, and each second round backwards: what
+    the one before leaves the machine like is not always left to the same."""
+    first = round_number // 2 % len(names)
+    order = names[first:] + names[:first]
+    return order[::-1] if round_number % 2 else order

@@ -22,6 +22,9 @@ ROOT = HERE.parent.parent
 OLDEST_PYTHON = (3, 11)
 OTHERS = ("requests", "httpx", "aiohttp", "pyreqwest")
 OPEN_FILES = 4096
+SIMULATOR = "kazawallet-simulator"
+# The Rust part: one of the servers that it is measured with is used here, too.
+REPLAYING = "kazawallet-benchmarks"
 TARGET = ROOT / os.environ.get("CARGO_TARGET_DIR", "target")
 
 
@@ -31,13 +34,14 @@ def main() -> None:
         sys.exit(f"the benchmarks need Python {OLDEST_PYTHON[0]}.{OLDEST_PYTHON[1]} or later")
     wheel = options.wheel or newest_wheel()
     allow_open_files()
-    program = options.simulator_program or build_simulator()
+    program = options.simulator_program or build(SIMULATOR)
+    replaying = options.replaying_program or build(REPLAYING)
     print(f"== {wheel.name}: setting up its environment", flush=True)
     folder = ROOT / ".tools" / f"python-bench-{sys.version_info.major}.{sys.version_info.minor}"
     python = environment(folder, wheel)
     installed = install_each_alone(python, folder / "alone", wheel)
     command: list[str | Path] = [python, HERE / "bench.py", "--wheel", wheel]
-    command += ["--installed", installed]
+    command += ["--installed", installed, "--replaying-program", replaying]
     if options.quick:
         command.append("--quick")
     if options.json is not None:
@@ -53,6 +57,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--wheel", type=Path, help="else the newest in target/wheels")
     parser.add_argument("--simulator-program", type=Path, help="else a release build is made")
+    parser.add_argument("--replaying-program", type=Path, help="else a release build is made")
     parser.add_argument("--json", type=Path, help="writes the figures there, too")
     parser.add_argument("--quick", action="store_true", help="a few rounds, to see that it runs")
     return parser.parse_args()
@@ -106,12 +111,11 @@ def pip_install(python: Path) -> list[str | Path]:
     return [*pip, "--disable-pip-version-check", "--no-input", "--only-binary", ":all:"]
 
 
-def build_simulator() -> Path:
-    print("== building the simulator (the first time takes some minutes)", flush=True)
-    package = ["--package", "kazawallet-simulator"]
-    build = ["cargo", "build", "--quiet", "--release", "--locked", *package]
-    subprocess.run(build, cwd=ROOT, check=True)
-    return TARGET / "release" / "kazawallet-simulator"
+def build(package: str) -> Path:
+    print(f"== building {package} (the first time takes some minutes)", flush=True)
+    command = ["cargo", "build", "--quiet", "--release", "--locked", "--package", package]
+    subprocess.run(command, cwd=ROOT, check=True)
+    return TARGET / "release" / package
 
 
 @contextmanager
