@@ -46,6 +46,7 @@ BUILD_TOOLS = REPOSITORY / ".tools" / f"maturin-{MATURIN_VERSION}"
 
 OLDEST = (3, 10)
 LARGEST_WHEEL = 5_000_000  # bytes
+SHORTEST_LICENCE = 1_000  # bytes
 # Far more than the tests need; it is there so that one that hangs is told of.
 LONGEST_RUN = 1800.0  # seconds
 # Some tests hold the processor for a while; more at once would only slow each other down.
@@ -206,9 +207,10 @@ def _candidates() -> Iterator[Path]:
     for folder in folders:
         if not folder.is_dir():
             continue
-        for path in sorted(folder.glob("python3.*")):
+        # On Windows most are called python.exe, whatever their version.
+        for path in sorted([*folder.glob("python3.*"), *folder.glob("python.exe")]):
             name = path.name.removesuffix(PROGRAM_SUFFIX)
-            if re.fullmatch(r"python3\.\d+t?", name) and path not in seen:
+            if re.fullmatch(r"python(3\.\d+t?)?", name) and path not in seen:
                 seen.add(path)
                 yield path
 
@@ -329,6 +331,12 @@ def problems_of(wheel: Path) -> list[str]:
         libraries = [name for name in names if name.endswith((".so", ".pyd", ".dylib"))]
         if len(libraries) != 1 or not libraries[0].startswith("kazawallet/_kazawallet."):
             problems.append(f"not one native module alone: {libraries}")
+        if "musllinux" in wheel.name and any("-linux-gnu" in name for name in libraries):
+            problems.append(f"a CPython for musl does not look for {libraries}")
+        for licence in (name for name in names if "/licenses/" in name):
+            # Where a checkout has no symbolic links, there is a line with a path in its place.
+            if archive.getinfo(licence).file_size < SHORTEST_LICENCE:
+                problems.append(f"{licence} is no licence")
         allowed = re.compile(
             r"(kazawallet|pytest_kazawallet)/(contrib/)?[^/]+\.(py|pyi|typed|so|pyd)"
             rf"|{re.escape(metadata)}/.+"

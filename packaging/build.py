@@ -13,6 +13,8 @@ import argparse
 import os
 import sys
 import time
+import zipfile
+from pathlib import Path
 
 import platforms
 import tools
@@ -90,6 +92,9 @@ def build(options: argparse.Namespace) -> None:
         for interpreter in _free_threaded(target, options.free_threaded, everything):
             step(f"the wheel for {target.triple} and {interpreter} (some minutes)")
             _build_wheel(target, interpreter)
+        if target.musl:
+            for wheel in target.wheels(DIST.glob("*.whl")):
+                name_for_musl(wheel)
         step(f"the npm package for {target.triple} (some minutes)")
         _build_npm(target, native_only=not (portable and target is this))
 
@@ -124,6 +129,22 @@ def _build_wheel(target: Platform, interpreter: str | None = None) -> None:
     if interpreter:
         command += ["--interpreter", interpreter]
     _run(command)
+
+
+def name_for_musl(wheel: Path) -> None:
+    """Gives the native module the name that a CPython for musl looks for.
+
+    maturin names it as the interpreter that runs it would, and that one is for glibc.
+    """
+    renamed = wheel.with_suffix(".renamed")
+    with zipfile.ZipFile(wheel) as old, zipfile.ZipFile(renamed, "w") as new:
+        for entry in old.infolist():
+            content = old.read(entry)
+            if entry.filename.endswith(".dist-info/RECORD"):
+                content = content.replace(b"-linux-gnu.so,", b"-linux-musl.so,")
+            entry.filename = entry.filename.replace("-linux-gnu.so", "-linux-musl.so")
+            new.writestr(entry, content)
+    renamed.replace(wheel)
 
 
 def _build_npm(target: Platform, *, native_only: bool) -> None:

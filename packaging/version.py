@@ -3,7 +3,8 @@
     python3 packaging/version.py X.Y.Z          set it, and open its section in the CHANGELOG
     python3 packaging/version.py --check        every place says the same version
     python3 packaging/version.py --check v1.2.3 and this tag names it, and the CHANGELOG tells of it
-    python3 packaging/version.py --notes        print the CHANGELOG's section of the present version
+    python3 packaging/version.py --notes URL    print the CHANGELOG's section of the present version,
+                                                its links as they lead from the repository at URL
 
 Three crates, the Python package and the npm package are released together under one number.
 """
@@ -21,6 +22,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parent.parent
 CHANGELOG = "CHANGELOG.md"
 UNRELEASED = "## Unreleased"
+RELATIVE_LINK = re.compile(r"\]\((?![a-z]+:)([^)#]+)")
 # Each takes its version from the workspace, by this line. For PyPI, maturin reads the last one.
 PUBLISHED_CRATES = ("core", "simulator", "ledger", "bindings-node", "bindings-python")
 FROM_THE_WORKSPACE = "version.workspace = true"
@@ -94,11 +96,14 @@ def main(arguments: Sequence[str] | None = None, *, root: Path = REPOSITORY) -> 
     parser = argparse.ArgumentParser(description="Sets or checks the version of every package.")
     parser.add_argument("version", nargs="?", metavar="X.Y.Z", help="the version to set")
     parser.add_argument("--check", nargs="?", const="", metavar="TAG", help="change nothing")
-    parser.add_argument("--notes", action="store_true", help="print what the CHANGELOG says of it")
+    parser.add_argument("--notes", metavar="URL", help="print what the CHANGELOG says of it")
     options = parser.parse_args(arguments)
     try:
         if options.notes:
-            print(notes(root, present(root)))
+            version = present(root)
+            # A release's page is not where the file is.
+            there = rf"]({options.notes}/blob/v{version}/\1"
+            print(RELATIVE_LINK.sub(there, notes(root, version)))
         elif options.check is not None:
             print(f"== every place says {check(root, options.check)}")
         elif options.version:
@@ -171,14 +176,14 @@ def change(root: Path, version: Version) -> None:
         raise Refused(f"{version} would be a step back from {newest}: versions only grow")
     if version in released:
         raise Refused(f"{CHANGELOG} has a section of {version} already: take a higher version")
-    before, heading, after = changelog.partition(f"{UNRELEASED}\n")
-    if not heading or not _section(after):
+    before, *after = re.split(rf"(?m)^{UNRELEASED}[ ]*$", changelog)
+    if len(after) != 1 or not _section(after[0]):
         raise Refused(
-            f"{CHANGELOG} says nothing under {UNRELEASED!r}: write what a user should know of {version}"
+            f"{CHANGELOG} needs one heading {UNRELEASED!r}, and under it what a user should know of {version}"
         )
     # The heading itself stays, for what comes next.
     today = datetime.datetime.now(datetime.timezone.utc).date()
-    texts = {CHANGELOG: f"{before}{heading}\n## {version} ({today})\n{after}"}
+    texts = {CHANGELOG: f"{before}{UNRELEASED}\n\n## {version} ({today}){after[0]}"}
     for place in PLACES:
         text = texts.get(place.file) or _read(root, place.file)
         _matches(text, place)

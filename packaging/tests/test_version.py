@@ -45,7 +45,18 @@ class VersionTest(CopiedTest):
             self.read("CHANGELOG.md"),
             r"## Unreleased\n\n## 1\.20\.3 \(\d{4}-\d\d-\d\d\)\n\n- What is new\.\n\n## 0\.0\.1 ",
         )
-        self.assertEqual(self.accepted("--notes"), "- What is new.\n")
+        url = "https://git.example/shop/sdk"
+        self.assertEqual(self.accepted("--notes", url), "- What is new.\n")
+
+    def test_links_of_the_notes_lead_from_anywhere(self) -> None:
+        links = "[a](docs/errors.md#codes), [b](https://example.com/b), [c](#here)"
+        self.replace("CHANGELOG.md", "- What is new.", links)
+        self.accepted("1.0.0")
+        self.assertEqual(
+            self.accepted("--notes", "https://git.example/shop/sdk"),
+            "[a](https://git.example/shop/sdk/blob/v1.0.0/docs/errors.md#codes), "
+            "[b](https://example.com/b), [c](#here)\n",
+        )
 
     def test_the_first_release_keeps_the_version_that_the_sources_have(self) -> None:
         self.accepted("0.1.0")
@@ -79,7 +90,13 @@ class VersionTest(CopiedTest):
 
     def test_a_release_of_nothing_is_refused(self) -> None:
         self.replace("CHANGELOG.md", "- What is new.\n", "")
-        self.assertIn("says nothing under", self.refused("0.2.0"))
+        self.assertIn("needs one heading '## Unreleased'", self.refused("0.2.0"))
+
+    def test_a_heading_that_only_ends_alike_is_not_taken(self) -> None:
+        self.replace("CHANGELOG.md", "# Changelog\n", "# Changelog\n\n### Unreleased\n\n- No.\n")
+        self.accepted("0.2.0")
+        self.assertRegex(self.read("CHANGELOG.md"), r"- No\.\n\n## Unreleased\n\n## 0\.2\.0 ")
+        self.assertIn("needs one heading", self.refused("0.3.0"))
 
     def test_each_place_that_differs_is_found(self) -> None:
         self.accepted("--check")
