@@ -317,8 +317,8 @@ impl From<kazawallet_ledger::Receipt> for Receipt {
     fn from(receipt: kazawallet_ledger::Receipt) -> Self {
         Self {
             event: packed(&receipt.event),
+            waits_for_person: receipt.waits_for_person(),
             decision: receipt.decision.to_string(),
-            waits_for_person: receipt.decision.waits_for_person(),
             duplicate: receipt.duplicate,
             problem: receipt.problem.as_deref().map(camel_case),
         }

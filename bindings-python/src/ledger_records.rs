@@ -354,9 +354,9 @@ impl<T: Told> Told for Vec<T> {
 impl Told for ledger::Receipt {
     fn into_python(self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         let receipt = Receipt {
+            waits_for_person: self.waits_for_person(),
             event: Py::new(py, PaymentEvent { core: self.event })?,
             decision: self.decision.to_string(),
-            waits_for_person: self.decision.waits_for_person(),
             duplicate: self.duplicate,
             problem: self.problem,
         };

@@ -76,9 +76,7 @@ texts! {
 }
 
 impl Decision {
-    /// Whether a person is to look at it: the ledger could not decide it alone, or it contradicts
-    /// what was decided.
-    pub const fn waits_for_person(self) -> bool {
+    pub(crate) const fn waits_for_person(self) -> bool {
         match self {
             Self::Mismatch | Self::NoOrder | Self::Overpaid | Self::Conflict => true,
             Self::Paid | Self::TimedOut | Self::Dismissed | Self::Spooled => false,
@@ -193,7 +191,8 @@ pub struct Receipt {
 }
 
 impl Receipt {
-    /// Whether a person is to look at the delivery: see [`Decision::waits_for_person`].
+    /// Whether a person is to look at it: the ledger could not decide it alone, or it contradicts
+    /// what was decided.
     pub const fn waits_for_person(&self) -> bool {
         self.decision.waits_for_person()
     }
