@@ -25,19 +25,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import version
+from version import Refused
 
 # In the order of their dependencies.
 CRATES = ("kazawallet", "kazawallet-simulator", "kazawallet-ledger")
 CRATES_INDEX = "https://index.crates.io"
-NPM_REGISTRY = "https://registry.npmjs.org"
 PYPI = "https://pypi.org"
 # Trusted publishing came with it.
 LEAST_NPM = (11, 5, 1)
 LONGEST_ANSWER = 60.0  # seconds
-
-
-class Refused(Exception):
-    """What was asked for cannot be done; the message says why, and what to do."""
 
 
 def main(arguments: Sequence[str] | None = None, *, root: Path = version.REPOSITORY) -> int:
@@ -47,7 +43,7 @@ def main(arguments: Sequence[str] | None = None, *, root: Path = version.REPOSIT
     crates.add_argument("--index", default=CRATES_INDEX, help="the sparse index to look into")
     npm = registries.add_parser("npm")
     npm.add_argument("folder", type=Path)
-    npm.add_argument("--registry", default=NPM_REGISTRY)
+    npm.add_argument("--registry", help="another than npm's own setting")
     pypi = registries.add_parser("pypi")
     pypi.add_argument("folder", type=Path)
     pypi.add_argument("--registry", default=PYPI)
@@ -58,10 +54,10 @@ def main(arguments: Sequence[str] | None = None, *, root: Path = version.REPOSIT
             case "crates":
                 publish_crates(options.index, of, root)
             case "npm":
-                publish_to_npm(options.registry, options.folder, of)
+                publish_to_npm(options.registry or _registry_of_npm(), options.folder, of)
             case _:
                 compare_with_pypi(options.registry, options.folder, of)
-    except (OSError, Refused, version.Refused) as error:
+    except (OSError, Refused) as error:
         print(f"== FAILED: {error}", file=sys.stderr)
         return 1
     return 0
@@ -128,6 +124,17 @@ def _other_bytes(what: str, of: version.Version) -> str:
         f"{what} holds other bytes than this build's. Builds are published whole: re-run only the "
         f"failed jobs of the workflow that published it, or release a version above {of}"
     )
+
+
+def _registry_of_npm() -> str:
+    """Where npm publishes to of itself."""
+    asked = ["npm", "config", "get", "registry"]
+    said = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
+    if not said:
+        raise Refused(
+            "npm does not say which registry it publishes to: see `npm config get registry`"
+        )
+    return said.removesuffix("/")
 
 
 def _demand_npm() -> None:

@@ -16,16 +16,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-REPOSITORY = Path(__file__).resolve().parent.parent
+from version import REPOSITORY, Refused, read, write
+
 WORKSPACE = "Cargo.toml"
 CRATES = ("core", "simulator", "ledger")
 PYTHON = "bindings-python/pyproject.toml"
 NPM = "bindings-node/package.json"
 FROM_THE_WORKSPACE = "repository.workspace = true"
-
-
-class Refused(Exception):
-    """What was asked for cannot be done; the message says why, and what to do."""
 
 
 def main(arguments: Sequence[str] | None = None, *, root: Path = REPOSITORY) -> int:
@@ -40,7 +37,7 @@ def main(arguments: Sequence[str] | None = None, *, root: Path = REPOSITORY) -> 
         if options.check:
             check(root, url)
         else:
-            write(root, url)
+            name_everywhere(root, url)
             check(root, url)
     except Refused as refused:
         print(f"== FAILED: {refused}", file=sys.stderr)
@@ -52,16 +49,16 @@ def main(arguments: Sequence[str] | None = None, *, root: Path = REPOSITORY) -> 
 def check(root: Path, url: str) -> None:
     """Fails unless every package names this repository."""
     problems = []
-    stated = re.search(r'(?m)^repository = "(.*)"$', _read(root, WORKSPACE))
+    stated = re.search(r'(?m)^repository = "(.*)"$', read(root, WORKSPACE))
     if stated is None or stated[1] != url:
         problems.append(f"{WORKSPACE} names {stated[1] if stated else 'none'}")
     for crate in CRATES:
-        if FROM_THE_WORKSPACE not in _read(root, f"{crate}/Cargo.toml").splitlines():
+        if FROM_THE_WORKSPACE not in read(root, f"{crate}/Cargo.toml").splitlines():
             problems.append(f"{crate}/Cargo.toml does not say `{FROM_THE_WORKSPACE}`")
-    named = re.search(r'(?m)^\[project\.urls\]\nRepository = "(.*)"$', _read(root, PYTHON))
+    named = re.search(r'(?m)^\[project\.urls\]\nRepository = "(.*)"$', read(root, PYTHON))
     if named is None or named[1] != url:
         problems.append(f"{PYTHON} names {named[1] if named else 'none'}")
-    for_npm = json.loads(_read(root, NPM)).get("repository", {}).get("url", "none")
+    for_npm = json.loads(read(root, NPM)).get("repository", {}).get("url", "none")
     if for_npm != _for_npm(url):
         problems.append(f"{NPM} names {for_npm}")
     if problems:
@@ -71,17 +68,17 @@ def check(root: Path, url: str) -> None:
         )
 
 
-def write(root: Path, url: str) -> None:
+def name_everywhere(root: Path, url: str) -> None:
     """Writes it beside the licence, or, for Python, into a table of its own."""
     texts = {WORKSPACE: _beside_the_licence(root, WORKSPACE, f'repository = "{url}"')}
     for crate in CRATES:
         name = f"{crate}/Cargo.toml"
         texts[name] = _beside_the_licence(root, name, FROM_THE_WORKSPACE)
-    without = re.sub(r"(?m)^\[project\.urls\]\n(?:.+\n)*\n", "", _read(root, PYTHON))
+    without = re.sub(r"(?m)^\[project\.urls\]\n(?:.+\n)*\n", "", read(root, PYTHON))
     texts[PYTHON] = without.replace(
         "[project.entry-points", f'[project.urls]\nRepository = "{url}"\n\n[project.entry-points', 1
     )
-    manifest = json.loads(_read(root, NPM))
+    manifest = json.loads(read(root, NPM))
     repository = {"type": "git", "url": _for_npm(url), "directory": "bindings-node"}
     ordered = {}
     for key, value in manifest.items():
@@ -90,12 +87,11 @@ def write(root: Path, url: str) -> None:
         if key == "license":
             ordered["repository"] = repository
     texts[NPM] = f"{json.dumps(ordered, indent=2, ensure_ascii=False)}\n"
-    for name, text in texts.items():
-        (root / name).write_text(text, encoding="utf-8", newline="\n")
+    write(root, texts)
 
 
 def _beside_the_licence(root: Path, name: str, line: str) -> str:
-    text = re.sub(r"(?m)^repository\b.*\n", "", _read(root, name))
+    text = re.sub(r"(?m)^repository\b.*\n", "", read(root, name))
     changed, times = re.subn(r"(?m)^license\b.*\n", lambda match: f"{match[0]}{line}\n", text)
     if times != 1:
         raise Refused(f"{name} has {times} lines that begin with `license`: one is known")
@@ -104,13 +100,6 @@ def _beside_the_licence(root: Path, name: str, line: str) -> str:
 
 def _for_npm(url: str) -> str:
     return f"git+{url}.git"
-
-
-def _read(root: Path, name: str) -> str:
-    try:
-        return (root / name).read_text(encoding="utf-8")
-    except OSError as error:
-        raise Refused(f"{name} cannot be read: {error}") from None
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import argparse
 import datetime
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -133,9 +133,9 @@ def check(root: Path, tag: str) -> Version:
             if found != expected:
                 problems.append(f"{place.file} says {found}")
     for crate in PUBLISHED_CRATES:
-        if FROM_THE_WORKSPACE not in _read(root, f"{crate}/Cargo.toml").splitlines():
+        if FROM_THE_WORKSPACE not in read(root, f"{crate}/Cargo.toml").splitlines():
             problems.append(f"{crate}/Cargo.toml does not say `{FROM_THE_WORKSPACE}`")
-    if 'dynamic = ["version"]' not in _read(root, "bindings-python/pyproject.toml").splitlines():
+    if 'dynamic = ["version"]' not in read(root, "bindings-python/pyproject.toml").splitlines():
         problems.append("bindings-python/pyproject.toml does not leave the version to Cargo.toml")
     if problems:
         raise Refused(
@@ -155,13 +155,13 @@ def check(root: Path, tag: str) -> Version:
 def notes(root: Path, version: Version) -> str:
     """What the CHANGELOG says of a version; it must say something."""
     heading = re.search(
-        rf"(?m)^## {re.escape(str(version))} \(\d{{4}}-\d\d-\d\d\)$", _read(root, CHANGELOG)
+        rf"(?m)^## {re.escape(str(version))} \(\d{{4}}-\d\d-\d\d\)$", read(root, CHANGELOG)
     )
     if heading is None:
         raise Refused(
             f"{CHANGELOG} has no section of {version}: make version VERSION={version} opens it"
         )
-    text = _section(_read(root, CHANGELOG)[heading.end() :])
+    text = _section(read(root, CHANGELOG)[heading.end() :])
     if not text:
         raise Refused(f"{CHANGELOG} says nothing of {version}: write what a user should know")
     return text
@@ -169,7 +169,7 @@ def notes(root: Path, version: Version) -> str:
 
 def change(root: Path, version: Version) -> None:
     """Sets the version everywhere, or nowhere."""
-    changelog = _read(root, CHANGELOG)
+    changelog = read(root, CHANGELOG)
     released = [Version.parse(text) for text in re.findall(rf"(?m)^## ({NUMBER})\b", changelog)]
     newest = max([present(root), *released])
     if version < newest:
@@ -185,11 +185,10 @@ def change(root: Path, version: Version) -> None:
     today = datetime.datetime.now(datetime.timezone.utc).date()
     texts = {CHANGELOG: f"{before}{UNRELEASED}\n\n## {version} ({today}){after[0]}"}
     for place in PLACES:
-        text = texts.get(place.file) or _read(root, place.file)
+        text = texts.get(place.file) or read(root, place.file)
         _matches(text, place)
         texts[place.file] = re.sub(place.pattern, _rewritten(place, version), text)
-    for name, text in texts.items():
-        (root / name).write_text(text, encoding="utf-8", newline="\n")
+    write(root, texts)
 
 
 def _rewritten(place: Place, version: Version) -> Callable[[re.Match[str]], str]:
@@ -201,7 +200,7 @@ def _rewritten(place: Place, version: Version) -> Callable[[re.Match[str]], str]
 
 
 def _found(root: Path, place: Place) -> list[str]:
-    return [match["version"] for match in _matches(_read(root, place.file), place)]
+    return [match["version"] for match in _matches(read(root, place.file), place)]
 
 
 def _matches(text: str, place: Place) -> list[re.Match[str]]:
@@ -221,11 +220,18 @@ def _section(text: str) -> str:
     return re.split(r"(?m)^## ", text, maxsplit=1)[0].strip()
 
 
-def _read(root: Path, name: str) -> str:
+def read(root: Path, name: str) -> str:
+    """What a file of the project says."""
     try:
         return (root / name).read_text(encoding="utf-8")
     except OSError as error:
         raise Refused(f"{name} cannot be read: {error}") from None
+
+
+def write(root: Path, texts: Mapping[str, str]) -> None:
+    """Writes what the files are to say, by their names; the same bytes on every system."""
+    for name, text in texts.items():
+        (root / name).write_text(text, encoding="utf-8", newline="\n")
 
 
 if __name__ == "__main__":
