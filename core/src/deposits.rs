@@ -167,7 +167,7 @@ impl Deposit {
     fn read(response: &Response) -> Result<Self, &'static str> {
         let answer = response.object().ok_or("it is not a JSON object")?;
         let payment = answer.object("createdPayment");
-        answer.check_success(payment.is_some())?;
+        answer.check_success()?;
         let text = |field| payment.as_ref().and_then(|payment| payment.text(field));
         Ok(Self {
             status: text("status"),

@@ -155,13 +155,13 @@ impl<'a> Object<'a> {
             })
     }
 
-    /// What a payout's answer must say to be a success: a `success` of true or, where it says
-    /// nothing of success, something else that tells.
-    pub(crate) fn check_success(&self, otherwise: bool) -> Result<(), &'static str> {
+    /// What an answer about money must say to be a success: a `success` of true or, where it says
+    /// nothing of success, one of the other known ways. A word that is not known proves nothing.
+    pub(crate) fn check_success(&self) -> Result<(), &'static str> {
         match self.value("success").map(RawValue::get) {
             Some("true") => Ok(()),
             Some(_) => Err("its `success` is neither true nor false"),
-            None if otherwise => Ok(()),
+            None if self.says_yes() => Ok(()),
             None => Err("it says nothing of success"),
         }
     }

@@ -164,9 +164,8 @@ pub struct Withdrawal {
 impl Withdrawal {
     fn read(response: &Response) -> Result<Self, &'static str> {
         let answer = response.object().ok_or("it is not a JSON object")?;
-        let status = answer.text("status");
-        answer.check_success(status.is_some())?;
-        Ok(Self { status, message: answer.text("message"), raw: response.clone() })
+        answer.check_success()?;
+        Ok(Self { status: answer.text("status"), message: answer.text("message"), raw: response.clone() })
     }
 }
 
