@@ -40,7 +40,7 @@ pub struct Ledger {
 pub(crate) struct Inner {
     pub(crate) database: Database,
     /// The key of the digests, once the tables are as they should be.
-    digest_key: OnceCell<Vec<u8>>,
+    pub(crate) digest_key: OnceCell<Vec<u8>>,
     client: Option<Client>,
     webhook: Option<Webhook>,
     pub(crate) spool: Option<Spool>,
@@ -93,7 +93,10 @@ impl Ledger {
         let spool = match options.spool {
             Some(None) => None,
             Some(Some(folder)) => Some(Spool::in_folder(folder)?),
-            None => database.identity().map(Spool::in_usual_folder).transpose()?,
+            None => {
+                let usual = |database: &str| Spool::in_usual_folder(database, options.spool_parent);
+                database.identity().map(usual).transpose()?
+            }
         };
         // A client without a secret makes links, and verifies nothing.
         let own = options.client.as_ref().and_then(|client| client.webhook().ok());

@@ -9,6 +9,7 @@ use std::time::Duration;
 use kazawallet::{Client, Error, Webhook};
 
 use crate::ledger::Ledger;
+use crate::spool::FOLDER_VARIABLE;
 
 /// The variable that holds the ledger's URL.
 const URL_VARIABLE: &str = "KAZAWALLET_LEDGER";
@@ -21,6 +22,8 @@ pub struct OpenLedger {
     pub(crate) client: Option<Client>,
     pub(crate) webhook: Option<Webhook>,
     pub(crate) spool: Option<Option<PathBuf>>,
+    /// `KAZAWALLET_SPOOL`, where it was looked up elsewhere than in the process's environment.
+    pub(crate) spool_parent: Option<Option<PathBuf>>,
     pub(crate) clock_margin: Option<Duration>,
     pub(crate) existing_only: bool,
 }
@@ -71,15 +74,19 @@ impl OpenLedger {
     }
 
     /// Takes the URL from `KAZAWALLET_LEDGER` where none was given.
-    pub fn env_defaults(self) -> Self {
+    pub fn env_defaults(mut self) -> Self {
         // What is not Unicode is refused later, where it would else be overlooked.
-        self.env_defaults_from(|name| Some(std::env::var_os(name)?.to_string_lossy().into_owned()))
+        let variable = || Some(std::env::var_os(URL_VARIABLE)?.to_string_lossy().into_owned());
+        self.url = self.url.or_else(|| variable().filter(|value| !value.is_empty()));
+        self
     }
 
-    /// As [`env_defaults`](Self::env_defaults), with the variables looked up by a function: for an
-    /// environment that is not the process's own, such as a worker thread's in Node.js.
+    /// As [`env_defaults`](Self::env_defaults), with the variables looked up by a function,
+    /// `KAZAWALLET_SPOOL` among them: for an environment that is not the process's own, such as a
+    /// worker thread's in Node.js.
     pub fn env_defaults_from(mut self, lookup: impl Fn(&str) -> Option<String>) -> Self {
         let variable = |name| lookup(name).filter(|value| !value.is_empty());
+        self.spool_parent = Some(variable(FOLDER_VARIABLE).map(PathBuf::from));
         self.url = self.url.or_else(|| variable(URL_VARIABLE));
         self
     }

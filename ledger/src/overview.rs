@@ -8,6 +8,7 @@ use crate::database::{Row, Rows, Statement};
 use crate::ledger::Ledger;
 use crate::orders::order_columns;
 use crate::payments::payment_columns;
+use crate::payouts::AFTER_THE_DEADLINE;
 use crate::records::{
     Conflict, Decision, OrderRecord, OrderState, Payment, PayoutState, PersonDecision, Processing,
     Summary,
@@ -129,10 +130,16 @@ impl Ledger {
                 GROUP BY decision
             UNION ALL SELECT 'processing', processing, COUNT(*) FROM kazawallet_payments
                 WHERE processing IS NOT NULL GROUP BY processing
-            UNION ALL SELECT 'payouts', state, COUNT(*) FROM kazawallet_payouts GROUP BY state
+            UNION ALL SELECT 'payouts', seen, COUNT(*) FROM (SELECT
+                    CASE WHEN state = 'sending' AND deadline < $1 THEN 'unknown' ELSE state END
+                        AS seen
+                    FROM kazawallet_payouts) payouts
+                GROUP BY seen
             UNION ALL SELECT 'conflicts', '', COUNT(*) FROM kazawallet_conflicts
             UNION ALL SELECT 'quarantined', '', COUNT(*) FROM kazawallet_quarantine",
-        );
+        )
+        // As `unresolved` lists them: a sender that is not heard of any more.
+        .with(times::ago(AFTER_THE_DEADLINE));
         let rows = self.database().await?.read(counts).await?;
         let mut summary = Summary::empty();
         for mut row in rows {
@@ -148,7 +155,7 @@ impl Ledger {
             }
         }
         if let Some(spool) = &self.inner.spool {
-            summary.spooled = spool.count().await;
+            summary.spooled = spool.count(self.inner.digest_key.get()).await;
         }
         Ok(summary)
     }

@@ -200,7 +200,7 @@ impl Ledger {
             }
         };
         tracing::warn!(code = problem.code(), "a delivery goes to the ledger's spool: {problem}");
-        spool.keep(received_at, event.body()).await?;
+        spool.keep(received_at, &event).await?;
         Ok(Receipt { event, decision: Decision::Spooled, duplicate: false, problem: None })
     }
 

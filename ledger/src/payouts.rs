@@ -18,7 +18,7 @@ use crate::records::{Payout, PayoutState, Resolution};
 use crate::times;
 
 /// How much longer than its deadline a sender is waited for: its answer has to be recorded.
-const AFTER_THE_DEADLINE: Duration = Duration::from_secs(2);
+pub(crate) const AFTER_THE_DEADLINE: Duration = Duration::from_secs(2);
 /// How often one who waits for another sender looks for its answer.
 const FIRST_LOOK: Duration = Duration::from_millis(20);
 const LATER_LOOKS: Duration = Duration::from_millis(250);
@@ -209,6 +209,9 @@ impl Ledger {
             Resolution::Paid => PayoutState::Paid,
             Resolution::NotPaid => PayoutState::NotPaid,
         };
+        // Of two people, or of one and the sender, the second has to see what the first said.
+        let lock = "SELECT reference FROM kazawallet_payouts WHERE reference = $1 FOR UPDATE";
+        let lock = Statement::differing(None, Some(lock)).with(reference.as_str());
         let keep = Statement::new(
             "INSERT INTO kazawallet_decisions (id, decided_at, decided_by, action, subject, decision,
                 note)
@@ -233,7 +236,8 @@ impl Ledger {
         .with(now)
         .with(id);
         let by_reference = Statement::new(BY_REFERENCE).with(reference);
-        let mut answers = self.database().await?.write([keep, change, by_reference]).await?;
+        let mut answers = self.database().await?.write([lock, keep, change, by_reference]).await?;
+        let _ = answers.next();
         let decided = !answers.next().is_empty();
         let _ = answers.next();
         let row = answers.next().pop().ok_or_else(|| {
@@ -325,7 +329,15 @@ impl Withdraw {
         let mut pause = FIRST_LOOK;
         loop {
             let deadline = SystemTime::now() + time;
-            let recorded = ledger.begin(&intent, &sender, deadline).await?;
+            let recorded = match ledger.begin(&intent, &sender, deadline).await {
+                Ok(recorded) => recorded,
+                Err(problem) => {
+                    if problem.kind() == ErrorKind::LedgerUnavailable {
+                        ledger.give_back(&intent.reference, &sender);
+                    }
+                    return Err(problem);
+                }
+            };
             if recorded.terms != intent.terms {
                 return Err(Error::refused_by_ledger(
                     "reference",
@@ -334,7 +346,10 @@ impl Withdraw {
                 ));
             }
             match recorded.payout.state {
-                PayoutState::Sending if recorded.sender.as_deref() == Some(&sender) => {
+                // Where recording it took longer than its deadline, nothing leaves, and this is recorded.
+                PayoutState::Sending | PayoutState::Unknown
+                    if recorded.sender.as_deref() == Some(&sender) =>
+                {
                     return ledger.send(call.not_after(deadline), &intent.reference, &sender).await;
                 }
                 PayoutState::Sending | PayoutState::NotSent => {}
@@ -413,6 +428,30 @@ impl Ledger {
         let mut answers = self.database().await?.write(statements).await?;
         let _ = (answers.next(), answers.next(), answers.next());
         Recorded::read(answers.next().pop().ok_or_else(gone)?)
+    }
+
+    /// The database may have taken the intent and been unable to say so. Nothing has left, so that the
+    /// next call may send it.
+    fn give_back(&self, reference: &str, sender: &str) {
+        let give_back = Statement::new(
+            "UPDATE kazawallet_payouts SET state = 'not_sent', sender = NULL, changed_at = $3
+            WHERE reference = $1 AND sender = $2 AND state IN ('sending', 'unknown')",
+        )
+        .with(reference)
+        .with(sender)
+        .with(times::now());
+        let ledger = self.clone();
+        self.inner.runtime.spawn(async move {
+            let until = Instant::now() + RECORDING;
+            while Instant::now() < until && ledger.refuse_when_closed().is_ok() {
+                if let Ok(database) = ledger.database().await
+                    && database.write([give_back.clone()]).await.is_ok()
+                {
+                    return;
+                }
+                tokio::time::sleep(RECORDING_PAUSE).await;
+            }
+        });
     }
 
     /// Sends it, and records what became of it.

@@ -125,12 +125,15 @@ impl Ledger {
     ///
     /// # Errors
     /// - [`LedgerNotFound`](ErrorKind::LedgerNotFound): no payment has this order id.
-    /// - [`LedgerState`](ErrorKind::LedgerState): it is not for the handler.
+    /// - [`LedgerState`](ErrorKind::LedgerState): it is not for the handler; or a person settled it, and
+    ///   it was not handed over since, so that what was dealt with was something else.
     /// - The ledger's kinds.
     pub async fn mark_processed(&self, order_id: &str) -> Result<(), Error> {
         let done = Statement::new(
             "UPDATE kazawallet_payments SET processing = 'done', processed_at = $2, holder = NULL
-            WHERE order_id = $1 AND processing IN ('waiting', 'parked')",
+            WHERE order_id = $1 AND (processing = 'parked' OR (processing = 'waiting'
+                AND (tries > 0 OR NOT EXISTS (SELECT 1 FROM kazawallet_decisions
+                    WHERE subject = $1 AND action = 'settle'))))",
         )
         .with(storable(order_id))
         .with(times::now());
@@ -143,6 +146,11 @@ impl Ledger {
                     "the payment's decision is `{}`: it is not for the handler",
                     payment.decision
                 ),
+            )),
+            Some(payment) if payment.processing == Some(Processing::Waiting) => Err(error(
+                ErrorKind::LedgerState,
+                "a person settled the payment, and it was not handed over since: take it from \
+                 `pending`, or let a worker handle it",
             )),
             Some(_) => Ok(()),
         }

@@ -23,6 +23,10 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// How many may be looked up and stored at once, also where the database hangs.
 const AT_ONCE: usize = 16;
 
+/// What names one order is kept so often; more of it replaces the latest, and not often.
+const MANY_OF_ONE_SUBJECT: i64 = 5;
+const BETWEEN_MORE_OF_ONE_SUBJECT: Duration = Duration::from_secs(5);
+
 /// How fast deliveries are taken in. One gate a process.
 pub(crate) struct Gate {
     passes: Mutex<Option<Passes>>,
@@ -123,6 +127,23 @@ impl Ledger {
         let known = database.read(known).await?.pop().map(|mut row| row.text()).transpose()?;
         let plausible = known.is_some();
         let subject = known.unwrap_or(order_id);
+        // One order is to use up neither the others' room nor their rate.
+        let digest = digests::of(body);
+        let same = Statement::new(
+            "SELECT (SELECT COUNT(*) FROM kazawallet_quarantine WHERE digest = $1),
+                (SELECT COUNT(*) FROM kazawallet_quarantine
+                    WHERE subject = $2 AND subject <> ''),
+                (SELECT MAX(received_at) FROM kazawallet_quarantine WHERE subject = $2)",
+        )
+        .with(digest.as_str())
+        .with(subject.as_str());
+        if let Some(mut row) = database.read(same).await?.pop() {
+            let (same, of_subject, latest) = (row.int()?, row.int()?, row.optional_text()?);
+            let lately = latest.is_some_and(|at| at > times::ago(BETWEEN_MORE_OF_ONE_SUBJECT));
+            if same > 0 || (of_subject >= MANY_OF_ONE_SUBJECT && lately) {
+                return Ok(());
+            }
+        }
         let may_pass = self
             .inner
             .gate
@@ -134,13 +155,12 @@ impl Ledger {
             "INSERT INTO kazawallet_quarantine (digest, plausible, subject, received_at, body)
             VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
         )
-        .with(digests::of(body))
+        .with(digest)
         .with(i64::from(plausible))
         .with(subject.as_str())
         .with(times::now())
         .with(body);
-        // One order is not to push out the others. Of its own the genuine delivery may be among the
-        // first, or the last.
+        // Of one order the genuine delivery may be among the first, or the last.
         let few_of_a_kind = Statement::new(
             "DELETE FROM kazawallet_quarantine WHERE digest IN (
                 SELECT digest FROM kazawallet_quarantine WHERE subject = $1 AND subject <> ''

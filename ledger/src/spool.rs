@@ -2,6 +2,9 @@
 //!
 //! A file is written under another name and renamed once the disk has it, so that a crash leaves a
 //! whole delivery or none; and any number of processes may write and take them over at once.
+//!
+//! A ledger that is given no folder has one for its URL, and leaves its mark there: a URL changes (a
+//! standby takes over, a role is renamed) while deliveries wait, and the ledger finds them by it.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -9,18 +12,25 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use kazawallet::{Error, ErrorKind};
+use kazawallet::{Error, ErrorKind, PaymentEvent};
 
 use crate::database::error;
 use crate::digests;
 use crate::ledger::{Ledger, unique};
 
-const FOLDER_VARIABLE: &str = "KAZAWALLET_SPOOL";
+pub(crate) const FOLDER_VARIABLE: &str = "KAZAWALLET_SPOOL";
 const WHOLE: &str = "delivery";
 const HALF: &str = "part";
+/// The file that holds a ledger's mark.
+const MARK: &str = "ledger";
+/// The most deliveries of one order id that are kept, as in the database: whoever holds a genuine one
+/// can send it in as many ways as they like.
+const OF_ONE_ORDER_ID: usize = 20;
 
 pub(crate) struct Spool {
     folder: PathBuf,
+    /// The folder of such folders, where this is one.
+    parent: Option<PathBuf>,
     /// How many this process has kept, which tells those of one millisecond apart.
     kept: AtomicU64,
 }
@@ -42,7 +52,7 @@ impl Spool {
             .caused_by(problem)
         };
         make_private(&folder).map_err(unusable)?;
-        let spool = Self { folder, kept: AtomicU64::new(0) };
+        let spool = Self { folder, parent: None, kept: AtomicU64::new(0) };
         // Found out now, not when a payment depends on it.
         let trial = spool.folder.join(format!("{}.{HALF}", unique()?));
         File::create(&trial).and_then(|_| fs::remove_file(&trial)).map_err(unusable)?;
@@ -50,13 +60,17 @@ impl Spool {
     }
 
     /// The folder of a ledger that was given none: its own, since what is in it belongs to one
-    /// database.
-    pub(crate) fn in_usual_folder(database: &str) -> Result<Self, Error> {
+    /// database. `given` is what was looked up as `KAZAWALLET_SPOOL`, if that was not left to this.
+    pub(crate) fn in_usual_folder(
+        database: &str,
+        given: Option<Option<PathBuf>>,
+    ) -> Result<Self, Error> {
         let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
         let state = || variable("XDG_STATE_HOME").map(PathBuf::from);
         let home = || variable("HOME").map(|home| PathBuf::from(home).join(".local/state"));
         let local = || variable("LOCALAPPDATA").map(PathBuf::from);
-        let parent = variable(FOLDER_VARIABLE).map(PathBuf::from).or_else(|| {
+        let given = given.unwrap_or_else(|| variable(FOLDER_VARIABLE).map(PathBuf::from));
+        let parent = given.or_else(|| {
             [state(), home(), local()]
                 .into_iter()
                 .flatten()
@@ -70,16 +84,26 @@ impl Spool {
             )
         })?;
         let own = digests::of(database.as_bytes());
-        Self::in_folder(parent.join(own.get(..16).unwrap_or(&own)))
+        let spool = Self::in_folder(parent.join(own.get(..16).unwrap_or(&own)))?;
+        Ok(Self { parent: Some(parent), ..spool })
     }
 
     /// Keeps a delivery. It returns when the disk has it.
-    pub(crate) async fn keep(&self, received_at: SystemTime, body: &[u8]) -> Result<(), Error> {
-        let (folder, body, name) = (self.folder.clone(), body.to_vec(), unique()?);
+    pub(crate) async fn keep(
+        &self,
+        received_at: SystemTime,
+        event: &PaymentEvent,
+    ) -> Result<(), Error> {
+        let (folder, body, name) = (self.folder.clone(), event.body().to_vec(), unique()?);
+        let order_id = digests::of(event.order_id().as_bytes());
         let number = self.kept.fetch_add(1, Ordering::Relaxed);
         let written = on_the_side(move || {
             let since = received_at.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-            let half = folder.join(format!("{since:015}-{number:09}-{name}.{HALF}"));
+            let of_same = listed(&folder)?.iter().filter(|path| is_of(path, &order_id)).count();
+            if of_same >= OF_ONE_ORDER_ID {
+                return Ok(());
+            }
+            let half = folder.join(format!("{since:015}-{number:09}-{order_id}-{name}.{HALF}"));
             let mut file = new_private(&half)?;
             let done = file.write_all(&body).and_then(|()| file.sync_all());
             let done = done.and_then(|()| fs::rename(&half, half.with_extension(WHOLE)));
@@ -98,20 +122,59 @@ impl Spool {
         })
     }
 
-    /// What is kept, oldest first.
-    async fn kept(&self) -> io::Result<Vec<Kept>> {
-        let folder = self.folder.clone();
+    /// What is kept, oldest first: here and, where the ledger's key is known, in the folders that bear
+    /// its mark.
+    async fn kept(&self, key: Option<&Vec<u8>>) -> io::Result<Vec<Kept>> {
+        let (folder, parent) = (self.folder.clone(), self.parent.clone());
+        let mark = key.map(|key| digests::keyed(key, MARK.as_bytes()));
         let listed = on_the_side(move || {
-            fs::read_dir(&folder)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()
+            let mut paths = listed(&folder)?;
+            if let (Some(parent), Some(mark)) = (parent, mark) {
+                // What is here has to be taken over although it cannot be marked.
+                if !bears(&folder, &mark)
+                    && let Err(problem) = put_mark(&folder, &mark)
+                {
+                    tracing::warn!("the ledger's spool cannot be marked as its own: {problem}");
+                }
+                for other in listed(&parent)? {
+                    if other != folder && bears(&other, &mark) {
+                        paths.extend(listed(&other).unwrap_or_default());
+                    }
+                }
+            }
+            Ok(paths)
         });
         let mut kept: Vec<Kept> = listed.await?.into_iter().filter_map(Kept::named).collect();
-        kept.sort_by(|a, b| a.path.cmp(&b.path));
+        kept.sort_by(|a, b| a.path.file_name().cmp(&b.path.file_name()));
         Ok(kept)
     }
 
-    pub(crate) async fn count(&self) -> u64 {
-        self.kept().await.map_or(0, |kept| kept.len() as u64)
+    pub(crate) async fn count(&self, key: Option<&Vec<u8>>) -> u64 {
+        self.kept(key).await.map_or(0, |kept| kept.len() as u64)
     }
+}
+
+fn listed(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect()
+}
+
+fn is_of(path: &Path, order_id: &str) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str());
+    name.is_some_and(|name| name.split('-').nth(2) == Some(order_id))
+}
+
+fn bears(folder: &Path, mark: &str) -> bool {
+    fs::read_to_string(folder.join(MARK)).is_ok_and(|found| found == mark)
+}
+
+fn put_mark(folder: &Path, mark: &str) -> io::Result<()> {
+    let name = unique().map_err(io::Error::other)?;
+    let half = folder.join(format!("{name}.{HALF}"));
+    let mut file = new_private(&half)?;
+    file.write_all(mark.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&half, folder.join(MARK))?;
+    sync_folder(folder)
 }
 
 impl Kept {
@@ -129,7 +192,7 @@ impl Ledger {
     /// Takes over what is in the spool. What cannot be taken over stays there.
     pub(crate) async fn drain(&self) {
         let Some(spool) = &self.inner.spool else { return };
-        let kept = match spool.kept().await {
+        let kept = match spool.kept(self.inner.digest_key.get()).await {
             Ok(kept) => kept,
             Err(problem) => {
                 tracing::warn!("the ledger's spool cannot be read: {problem}");

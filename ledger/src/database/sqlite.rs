@@ -36,8 +36,9 @@ const GROUP: usize = 64;
 const DIALECT: Dialect = Dialect { bytes: "BLOB", by_key: " WITHOUT ROWID", unique: "" };
 /// A commit returns when the disk has it.
 const DURABLE: &str = "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 1000";
-/// A commit waits for no disk, not even to move the log into the file.
-const CHEAP: &str = "PRAGMA synchronous = OFF; PRAGMA wal_autocheckpoint = 0";
+/// A commit waits for no disk, not even to move the log into the file. (`OFF` would let a log begin anew
+/// whose header is not on the disk: a power cut could then damage what was durable.)
+const CHEAP: &str = "PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0";
 /// How one who waits for the lock looks for it.
 const SHORT_PAUSES: u32 = 200;
 const LONG_PAUSE: Duration = Duration::from_millis(5);

@@ -572,6 +572,9 @@ impl Both {
         let order_id = self.any_payment();
         let retry = self.random.one_in(2);
         self.did(format!("{} {order_id}", if retry { "retry" } else { "mark_processed" }));
+        let settled = self.model.decisions.iter().any(|(action, subject, _)| {
+            (*action, subject.as_str()) == ("settle", order_id.as_str())
+        });
         let payment = self.model.payments.get_mut(&order_id);
         let expected = match payment.map(|payment| (payment.processing, payment)) {
             None => refused("ledger_not_found"),
@@ -580,6 +583,12 @@ impl Both {
                 (payment.tries, payment.held) = (0, false);
                 self.model.decisions.push(("retry", order_id.clone(), "waiting"));
                 Ok(String::new())
+            }
+            // A person settled it, and what was dealt with was handed over before that.
+            Some((Some(Processing::Waiting), payment))
+                if !retry && settled && payment.tries == 0 =>
+            {
+                refused("ledger_state")
             }
             Some((Some(_), payment)) if !retry => {
                 payment.processing = Some(Processing::Done);

@@ -6,6 +6,7 @@ use kazawallet_ledger::{Decision, OrderState, PayoutState, Processing, Settlemen
 use kazawallet_ledger_tests::{Delivery, Job};
 use kazawallet_simulator::Fault;
 
+use crate::migrations::run_sql;
 use crate::on_both_databases;
 use crate::support::{TestShop, order, payout};
 
@@ -75,6 +76,17 @@ on_both_databases! {
             assert_eq!(summary.payouts[&state], 1, "{state}");
         }
         assert_eq!((summary.conflicts, summary.quarantined), (1, 0));
+    }
+
+    async fn a_payout_of_a_sender_that_died_is_counted_as_unknown(shop: TestShop) {
+        let ledger = shop.ledger().await;
+        ledger.withdraw("payout-1", payout()).await.unwrap();
+        // As the process left it.
+        run_sql(&shop, "UPDATE kazawallet_payouts SET state = 'sending'").await;
+        assert_eq!(ledger.summary().await.unwrap().payouts[&PayoutState::Sending], 1);
+        run_sql(&shop, "UPDATE kazawallet_payouts SET deadline = '2020-01-01T00:00:00.000Z'").await;
+        let payouts = ledger.summary().await.unwrap().payouts;
+        assert_eq!((payouts[&PayoutState::Unknown], payouts[&PayoutState::Sending]), (1, 0));
     }
 
     async fn nothing_private_is_shown_by_debug(shop: TestShop) {

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use crate::on_both_databases;
 use crate::support::child::Child;
 use crate::support::{
-    NOTE, RECIPIENT, TestShop, code, in_time, payout, refusal, until, until_time,
+    Database, NOTE, RECIPIENT, TestShop, code, in_time, payout, refusal, until, until_time,
 };
 
 async fn recorded(ledger: &Ledger, reference: &str) -> Payout {
@@ -25,6 +25,77 @@ async fn state(ledger: &Ledger, reference: &str) -> PayoutState {
 
 fn spent(shop: &TestShop) -> Decimal {
     Decimal::from(100_000) - shop.sim.balance("USD")
+}
+
+/// Payouts that nobody can write, though they can be read.
+enum Lock {
+    Sqlite(rusqlite::Connection),
+    Postgres(tokio_postgres::Client),
+}
+
+impl Lock {
+    async fn of(shop: &TestShop) -> Self {
+        match shop.database {
+            Database::Sqlite => {
+                let other = rusqlite::Connection::open(shop.file()).unwrap();
+                other.execute_batch("BEGIN IMMEDIATE").unwrap();
+                Self::Sqlite(other)
+            }
+            Database::Postgres => {
+                let other = connected(shop).await;
+                let lock = "BEGIN; LOCK TABLE kazawallet_payouts IN EXCLUSIVE MODE";
+                other.batch_execute(lock).await.unwrap();
+                Self::Postgres(other)
+            }
+        }
+    }
+
+    async fn release(self) {
+        match self {
+            Self::Sqlite(other) => other.execute_batch("COMMIT").unwrap(),
+            Self::Postgres(other) => other.batch_execute("COMMIT").await.unwrap(),
+        }
+    }
+}
+
+async fn one_waits_for_a_lock(shop: &TestShop) {
+    let waiting = "SELECT COUNT(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    until(async || crate::count(shop, waiting).await == 1).await;
+}
+
+async fn connected(shop: &TestShop) -> tokio_postgres::Client {
+    let connected = tokio_postgres::connect(&shop.shop.ledger, tokio_postgres::NoTls).await;
+    let (client, connection) = connected.unwrap();
+    tokio::spawn(connection);
+    client
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_people_the_second_sees_what_the_first_said() {
+    let mut shop = TestShop::on(Database::Postgres).await;
+    shop.shop.clock_margin = Duration::ZERO;
+    let ledger = shop.ledger().await;
+    shop.sim.fault(Fault::CloseAfterActing).unwrap();
+    let unknown = ledger.withdraw("payout-1", payout()).timeout(Duration::from_millis(500)).await;
+    assert_eq!(code(unknown), "outcome_unknown");
+    until_time(recorded(&ledger, "payout-1").await.deadline.unwrap()).await;
+
+    // The first has said it, and is about to be confirmed.
+    let first = connected(&shop).await;
+    let says = "BEGIN; UPDATE kazawallet_payouts SET state = 'paid', sender = NULL";
+    first.batch_execute(says).await.unwrap();
+    let second = {
+        let ledger = ledger.clone();
+        tokio::spawn(async move {
+            ledger.resolve("payout-1", Resolution::NotPaid, "Samer", None).await
+        })
+    };
+    one_waits_for_a_lock(&shop).await;
+    first.batch_execute("COMMIT").await.unwrap();
+    assert_eq!(code(in_time(second).await.unwrap()), "ledger_state");
+    assert_eq!(state(&ledger, "payout-1").await, PayoutState::Paid);
+    assert_eq!(ledger.decisions(10).await.unwrap().len(), 0);
 }
 
 on_both_databases! {
@@ -215,6 +286,21 @@ on_both_databases! {
         assert_eq!((shop.payouts_asked_for(), spent(&shop)), (1, Decimal::ONE));
     }
 
+    async fn what_was_recorded_after_its_deadline_never_leaves(shop: TestShop) {
+        let ledger = shop.ledger().await;
+        let lock = Lock::of(&shop).await;
+        let late = ledger.withdraw("payout-1", payout()).timeout(Duration::from_millis(1));
+        let late = tokio::spawn(late.into_future());
+        // Longer than others wait for its answer.
+        until_time(SystemTime::now() + Duration::from_secs(4)).await;
+        lock.release().await;
+        let refused = in_time(late).await.unwrap().unwrap_err();
+        assert_eq!(refused.outcome(), Some(Outcome::NotSent), "{refused:?}");
+        assert_eq!(state(&ledger, "payout-1").await, PayoutState::NotSent);
+        assert_eq!(shop.payouts_asked_for(), 0);
+        assert_eq!(ledger.withdraw("payout-1", payout()).await.unwrap().state, PayoutState::Paid);
+    }
+
     async fn many_at_once_send_once(shop: TestShop) {
         shop.sim.fault(Fault::AnswerLate(Duration::from_millis(300))).unwrap();
         let ledgers = [shop.ledger().await, shop.ledger().await];
@@ -316,7 +402,6 @@ on_both_databases! {
 /// The sender has its answer, and cannot record it; meanwhile another process, and a person, wait.
 mod an_answer_that_cannot_be_recorded {
     use super::*;
-    use crate::support::Database;
     use crate::support::proxy::Proxy;
     use kazawallet_ledger_tests::postgres::Postgres;
 
@@ -327,9 +412,10 @@ mod an_answer_that_cannot_be_recorded {
         shop.shop.clock_margin = Duration::ZERO;
         let other = shop.ledger().await;
         let proxy = Proxy::to(server.port()).await;
-        let own_port = server.port().to_string();
-        shop.shop.ledger = shop.shop.ledger.replace(&own_port, &proxy.port.to_string());
+        let (own_port, direct) = (server.port().to_string(), shop.shop.ledger.clone());
+        shop.shop.ledger = direct.replace(&own_port, &proxy.port.to_string());
         let sender = shop.ledger().await;
+        shop.shop.ledger = direct;
         (shop, proxy, sender, other)
     }
 
@@ -359,6 +445,27 @@ mod an_answer_that_cannot_be_recorded {
         assert_eq!(state(&other, "payout-1").await, PayoutState::Paid);
         assert!(other.unresolved(10).await.unwrap().is_empty());
         assert_eq!(shop.payouts_asked_for(), 1);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn to_the_intent_that_is_lost_leaves_the_payout_to_be_sent() {
+        let (shop, proxy, sender, other) = cut_off().await;
+        // Its statements are known to the server from here on.
+        sender.withdraw("payout-0", payout()).await.unwrap();
+        let lock = Lock::of(&shop).await;
+        let lost = tokio::spawn(sender.withdraw("payout-1", payout()).into_future());
+        one_waits_for_a_lock(&shop).await;
+        proxy.lose_answers();
+        lock.release().await;
+        let lost = in_time(lost).await.unwrap().unwrap_err();
+        assert_eq!((lost.code(), lost.outcome()), ("ledger_unavailable", Some(Outcome::NotSent)));
+        // The server is not done when the first of its answers is lost.
+        let state_of = async || Some(other.payout("payout-1").await.unwrap()?.state);
+        until(async || state_of().await == Some(PayoutState::Sending)).await;
+        proxy.open();
+        until(async || state(&other, "payout-1").await == PayoutState::NotSent).await;
+        assert_eq!(other.withdraw("payout-1", payout()).await.unwrap().state, PayoutState::Paid);
+        assert_eq!(shop.payouts_asked_for(), 2);
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

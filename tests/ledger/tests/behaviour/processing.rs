@@ -337,6 +337,22 @@ on_both_databases! {
         assert_eq!((payment.processing, payment.last_error), (Some(Processing::Done), None));
     }
 
+    async fn what_was_dealt_with_before_a_person_settled_it_is_handed_over_again(shop: TestShop) {
+        let ledger = shop.ledger().await;
+        let id = shop.order(&ledger, "order-1").await;
+        ledger.receive(shop.body(&Delivery::timed_out(&id, Job::PRICE, "order-1"))).await.unwrap();
+        // A cron job has it in hand, as one that timed out.
+        assert!(!ledger.pending(10).await.unwrap()[0].is_paid());
+        let paid = Delivery::paid(&id, Job::PRICE, "order-1");
+        assert_eq!(ledger.receive(shop.body(&paid)).await.unwrap().decision, Decision::Conflict);
+        ledger.settle(&id, kazawallet_ledger::Settlement::Paid, None, "Rima", None).await.unwrap();
+        assert_eq!(code(ledger.mark_processed(&id).await), "ledger_state");
+        let pending = ledger.pending(10).await.unwrap();
+        assert_eq!((pending.len(), pending[0].is_paid()), (1, true));
+        ledger.mark_processed(&id).await.unwrap();
+        assert_eq!(processing(&ledger, &id).await, Some(Processing::Done));
+    }
+
     async fn a_payment_that_a_person_settled_is_handed_over(shop: TestShop) {
         let ledger = shop.ledger().await;
         shop.order(&ledger, "order-1").await;

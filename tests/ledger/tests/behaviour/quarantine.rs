@@ -123,6 +123,22 @@ on_both_databases! {
         assert!((1..400).contains(&taken_in), "{taken_in} of 500");
     }
 
+    async fn a_flood_of_one_order_keeps_no_room_from_another(shop: TestShop) {
+        let ledger = shop.ledger().await;
+        let id = shop.order(&ledger, "order-1").await;
+        let other = shop.order(&ledger, "order-2").await;
+        let flood = |number: usize| {
+            let forged = Delivery::paid(&id, Job::PRICE, "order-1").with("n", &number.to_string());
+            forged.body_with_secret("AAAA")
+        };
+        for number in 0..250 {
+            refused(&ledger, flood(number)).await;
+        }
+        refused(&ledger, forged(&other, "order-2")).await;
+        let count = "SELECT COUNT(*) FROM kazawallet_quarantine WHERE subject = 'order-2'";
+        assert_eq!(crate::count(&shop, count).await, 1);
+    }
+
     async fn one_order_id_is_kept_a_few_times(shop: TestShop) {
         let ledger = shop.ledger().await;
         let id = shop.order(&ledger, "order-1").await;

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use kazawallet::Outcome;
-use kazawallet_ledger::{Decision, Ledger, OrderState};
+use kazawallet_ledger::{Decision, Ledger, OpenLedger, OrderState};
 use kazawallet_ledger_tests::postgres::{Postgres, Stop};
 use kazawallet_ledger_tests::{Delivery, Job};
+use tokio::task::JoinSet;
 
 use crate::support::proxy::Proxy;
 use crate::support::{Database, TestShop, code, in_time, order, payout, until};
@@ -128,6 +129,65 @@ async fn a_ledger_opens_while_the_server_is_down_and_the_next_one_takes_over() {
     assert_eq!(ledger.payment(&id).await.unwrap().unwrap().decision, Decision::Paid);
     let receipt = ledger.receive(shop.body(&delivery)).await.unwrap();
     assert_eq!((receipt.decision, receipt.duplicate), (Decision::Paid, true));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_waits_is_found_when_the_database_has_another_url() {
+    let (server, shop) = own_server().await;
+    let parent = shop.folder();
+    let at = |url: String| {
+        let variables = [("KAZAWALLET_LEDGER", url), ("KAZAWALLET_SPOOL", parent.display().to_string())];
+        let lookup = |name: &str| {
+            variables.iter().find(|(variable, _)| *variable == name).map(|(_, value)| value.clone())
+        };
+        let opening = OpenLedger::default().env_defaults_from(lookup);
+        in_time(opening.client(shop.shop.client().unwrap()).into_future())
+    };
+    // A standby that takes over has another address.
+    let proxy = Proxy::to(server.port()).await;
+    let first = shop.shop.ledger.replace(&server.port().to_string(), &proxy.port.to_string());
+    let ledger = at(first).await.unwrap();
+    let id = shop.order(&ledger, "order-1").await;
+    proxy.cut();
+    let delivery = Delivery::paid(&id, Job::PRICE, "order-1");
+    assert_eq!(receive(&shop, &ledger, &delivery).await, Decision::Spooled);
+    ledger.close().await;
+    drop(ledger);
+
+    // Another shop's ledger beside it leaves it alone.
+    let other = at(server.new_database().await.unwrap()).await.unwrap();
+    assert!(other.payment(&id).await.unwrap().is_none());
+    assert_eq!(other.summary().await.unwrap().spooled, 0);
+    let ledger = at(shop.shop.ledger.clone()).await.unwrap();
+    assert_eq!(ledger.payment(&id).await.unwrap().unwrap().decision, Decision::Paid);
+    assert_eq!(ledger.summary().await.unwrap().spooled, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_delivery_in_many_forms_does_not_fill_the_disk() {
+    let mut shop = TestShop::on(Database::Sqlite).await;
+    shop.shop.spool = Some(shop.spool());
+    let ledger = shop.ledger().await;
+    let id = shop.order(&ledger, "order-1").await;
+    let other = rusqlite::Connection::open(shop.file()).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let bound = 20;
+    for refs in [0..bound, bound..3 * bound] {
+        let mut captured = JoinSet::new();
+        for number in refs {
+            let edited = Delivery::paid("pl_captured", Job::PRICE, &format!("order-{number}"));
+            let (ledger, body) = (ledger.clone(), shop.body(&edited));
+            captured.spawn(async move { ledger.receive(body).await.unwrap().decision });
+        }
+        let decisions = in_time(captured.join_all()).await;
+        assert!(decisions.iter().all(|decision| *decision == Decision::Spooled));
+        assert_eq!(files(&shop.spool()).len(), bound);
+    }
+    let genuine = Delivery::paid(&id, Job::PRICE, "order-1");
+    assert_eq!(receive(&shop, &ledger, &genuine).await, Decision::Spooled);
+    other.execute_batch("COMMIT").unwrap();
+    drained(&ledger).await;
+    assert!(ledger.payment(&id).await.unwrap().unwrap().is_paid());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -12,6 +12,8 @@ enum Way {
     Open,
     /// Nothing gets through, and nobody is told.
     Silent,
+    /// What is asked gets through, and its connection is cut when the answer comes.
+    AnswersAreLost,
     /// Connections are cut, and new ones refused.
     Cut,
 }
@@ -37,8 +39,8 @@ impl Proxy {
                 let server = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
                 let (from_client, to_client) = client.into_split();
                 let (from_server, to_server) = server.into_split();
-                tokio::spawn(carry(from_client, to_server, ways.subscribe()));
-                tokio::spawn(carry(from_server, to_client, ways.subscribe()));
+                tokio::spawn(carry(from_client, to_server, ways.subscribe(), false));
+                tokio::spawn(carry(from_server, to_client, ways.subscribe(), true));
             }
         });
         Self { port: own_port, way, task }
@@ -50,6 +52,10 @@ impl Proxy {
 
     pub fn fall_silent(&self) {
         self.way.send_replace(Way::Silent);
+    }
+
+    pub fn lose_answers(&self) {
+        self.way.send_replace(Way::AnswersAreLost);
     }
 
     pub fn cut(&self) {
@@ -67,6 +73,7 @@ async fn carry(
     mut from: impl AsyncReadExt + Unpin,
     mut to: impl AsyncWriteExt + Unpin,
     mut way: watch::Receiver<Way>,
+    answers: bool,
 ) {
     let mut buffer = vec![0; 64 * 1024];
     loop {
@@ -74,8 +81,14 @@ async fn carry(
             read = from.read(&mut buffer) => read.unwrap_or_default(),
             _ = way.wait_for(|way| *way == Way::Cut) => return,
         };
-        let goes_on =
-            way.wait_for(|way| *way != Way::Silent).await.is_ok_and(|way| *way == Way::Open);
+        let Ok(now) = way.wait_for(|way| *way != Way::Silent).await.map(|way| *way) else { return };
+        if now == Way::AnswersAreLost && answers {
+            // The server is to come to its end, as if the client had heard it.
+            drop(to);
+            while from.read(&mut buffer).await.is_ok_and(|read| read > 0) {}
+            return;
+        }
+        let goes_on = now != Way::Cut;
         if read == 0 || !goes_on || to.write_all(&buffer[..read]).await.is_err() {
             return;
         }
