@@ -564,7 +564,7 @@ export class Ledger {
    * Your code has dealt with this payment: it does not come again.
    *
    * @throws LedgerError `ledger_not_found` where there is no such payment, `ledger_state` where it is
-   *   not for a handler.
+   *   not for a handler, or a person settled it and it was not handed over since.
    */
   async markProcessed(orderId: string): Promise<void> {
     await calls.markProcessed(this.#native, orderId);

@@ -312,7 +312,8 @@ class Ledger:
 
         Raises:
             LedgerError: with the code `ledger_not_found`: no payment has this order id; `ledger_state`: it
-                is not for a handler; or the database failed.
+                is not for a handler, or a person settled it and it was not handed over since; or the
+                database failed.
         """
         self._opened.mark_processed(order_id).wait()
 

@@ -165,7 +165,11 @@ impl Withdrawal {
     fn read(response: &Response) -> Result<Self, &'static str> {
         let answer = response.object().ok_or("it is not a JSON object")?;
         answer.check_success()?;
-        Ok(Self { status: answer.text("status"), message: answer.text("message"), raw: response.clone() })
+        Ok(Self {
+            status: answer.text("status"),
+            message: answer.text("message"),
+            raw: response.clone(),
+        })
     }
 }
 

@@ -87,9 +87,9 @@ async fn of_two_people_the_second_sees_what_the_first_said() {
     first.batch_execute(says).await.unwrap();
     let second = {
         let ledger = ledger.clone();
-        tokio::spawn(async move {
-            ledger.resolve("payout-1", Resolution::NotPaid, "Samer", None).await
-        })
+        tokio::spawn(
+            async move { ledger.resolve("payout-1", Resolution::NotPaid, "Samer", None).await },
+        )
     };
     one_waits_for_a_lock(&shop).await;
     first.batch_execute("COMMIT").await.unwrap();

@@ -136,7 +136,8 @@ async fn what_waits_is_found_when_the_database_has_another_url() {
     let (server, shop) = own_server().await;
     let parent = shop.folder();
     let at = |url: String| {
-        let variables = [("KAZAWALLET_LEDGER", url), ("KAZAWALLET_SPOOL", parent.display().to_string())];
+        let variables =
+            [("KAZAWALLET_LEDGER", url), ("KAZAWALLET_SPOOL", parent.display().to_string())];
         let lookup = |name: &str| {
             variables.iter().find(|(variable, _)| *variable == name).map(|(_, value)| value.clone())
         };
