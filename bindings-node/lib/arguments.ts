@@ -139,11 +139,24 @@ export function milliseconds(name: string, value: unknown): number | undefined {
   return Math.max(value, 0);
 }
 
-/** A whole number that is not negative. */
+/** Milliseconds that may be none: a pause, an age. */
+export function pause(
+  name: string,
+  value: unknown,
+  Refusal: typeof ValidationError | typeof ConfigurationError = ValidationError,
+): number | undefined {
+  if (typeof value === 'number' && value < 0) {
+    throw tooSmall(Refusal, name, 0);
+  }
+  return milliseconds(name, value);
+}
+
+/** A whole number, of this at least. */
 export function count(
   name: string,
   value: unknown,
   Refusal: typeof ValidationError | typeof ConfigurationError = ConfigurationError,
+  least: 0 | 1 = 0,
 ): number | undefined {
   if (isAbsent(value)) {
     return undefined;
@@ -151,10 +164,19 @@ export function count(
   if (typeof value !== 'number' || !Number.isInteger(value)) {
     throw wrongType(name, 'a whole number', value);
   }
-  if (value < 0) {
-    throw new Refusal(`\`${name}\` must not be negative`, { field: name });
+  if (value < least) {
+    throw tooSmall(Refusal, name, least);
   }
   return Math.min(value, 0xffff_ffff);
+}
+
+function tooSmall(
+  Refusal: typeof ValidationError | typeof ConfigurationError,
+  name: string,
+  least: 0 | 1,
+): Error {
+  const problem = least === 0 ? 'must not be negative' : 'must be at least 1';
+  return new Refusal(`\`${name}\` ${problem}`, { field: name });
 }
 
 export function signalOf(value: unknown): AbortSignal | undefined {

@@ -17,6 +17,7 @@ import type {
 } from './ledger.js';
 import {
   amountText,
+  ConfigurationError,
   count,
   ended,
   environment,
@@ -33,6 +34,7 @@ import {
   optionalText,
   options,
   own,
+  pause,
   paymentEvent,
   rawBytes,
   succeeded,
@@ -76,7 +78,7 @@ export async function open(url: unknown, settings: unknown): Promise<NativeLedge
     url: optionsAlone ? undefined : optionalOptionText('url', url),
     spool: spool === false ? undefined : optionalOptionText('spool', spool),
     noSpool: spool === false,
-    clockMargin: milliseconds('clockMargin', given['clockMargin']),
+    clockMargin: pause('clockMargin', given['clockMargin'], ConfigurationError),
   };
   const connection = isAbsent(client) ? undefined : nativeConnection('client', client);
   const verifier = isAbsent(webhook) ? undefined : nativeWebhook('webhook', webhook);
@@ -150,10 +152,10 @@ export function process(ledger: NativeLedger, handler: unknown, settings: unknow
   const given = options('process', settings, PROCESS);
   const persistent = optionalFlag('persistent', given['persistent']) ?? true;
   const worker = ledger.process(
-    count('maxTries', given['maxTries'], ValidationError),
-    milliseconds('firstPause', given['firstPause']),
-    milliseconds('pollInterval', given['pollInterval']),
-    milliseconds('lease', given['lease']),
+    count('maxTries', given['maxTries'], ValidationError, 1),
+    pause('firstPause', given['firstPause']),
+    pause('pollInterval', given['pollInterval']),
+    pause('lease', given['lease']),
   );
   return new LedgerWorker(KEY, worker, handler as PaymentHandler, persistent);
 }
@@ -225,7 +227,7 @@ export async function overdue(
   olderThan: unknown,
   settings: unknown,
 ): Promise<readonly OrderRecord[]> {
-  const age = milliseconds('olderThan', olderThan);
+  const age = pause('olderThan', olderThan);
   if (age === undefined) {
     throw wrongType('olderThan', 'a number of milliseconds', olderThan);
   }

@@ -308,7 +308,7 @@ export interface PersonOptions {
 
 /** How a handler is called. */
 export interface ProcessOptions {
-  /** After how many tries a payment is parked: 10 unless given. */
+  /** After how many tries a payment is parked: 10 unless given, and 1 at least. */
   maxTries?: number | null | undefined;
   /**
    * Milliseconds before the second try: 1,000 unless given. The pause doubles with each try, up to 10
@@ -646,6 +646,7 @@ export class Ledger {
    *
    * @param olderThan Milliseconds.
    *
+   * @throws ValidationError for a negative age.
    * @throws LedgerError where the database cannot be read.
    */
   async overdue(olderThan: number, settings?: ListOptions): Promise<readonly OrderRecord[]> {

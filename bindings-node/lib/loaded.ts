@@ -9,7 +9,7 @@ export { native, own } from './native.js';
 // What the declarations name.
 
 export { Client } from './client.js';
-export { ValidationError } from './errors.js';
+export { ConfigurationError, ValidationError } from './errors.js';
 export { Webhook } from './webhook.js';
 
 // What they do not.

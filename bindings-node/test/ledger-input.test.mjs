@@ -275,12 +275,37 @@ test('what the core refuses is told by its name in JavaScript', async () => {
     ['by', () => ledger.resolve('salary-7', 'paid', { by: '\t' })],
     ['ref', () => ledger.settle('pl_1', 'dismissed', { ...PERSON, ref: 'order-42' })],
     ['limit', () => ledger.unsettled({ limit: -1 })],
-    ['maxTries', () => ledger.process(() => {}, { maxTries: -1 })],
   ])) {
     const error = await rejection(call);
     assert.ok(error instanceof ValidationError, `${field}: ${inspect(error)}`);
     assert.deepEqual([error.field, error.outcome], [field, 'not_sent'], inspect(error));
   }
+  await checkNothingHappened();
+});
+
+test('an option that cannot be used is refused, and not taken for another', async () => {
+  const negative = 'must not be negative';
+  const none = 'must be at least 1';
+  for (const [field, problem, call] of /** @type {[string, string, () => unknown][]} */ ([
+    ['maxTries', none, () => ledger.process(() => {}, { maxTries: 0 })],
+    ['maxTries', none, () => ledger.process(() => {}, { maxTries: -1 })],
+    ['firstPause', negative, () => ledger.process(() => {}, { firstPause: -1 })],
+    ['pollInterval', negative, () => ledger.process(() => {}, { pollInterval: -0.5 })],
+    ['lease', negative, () => ledger.process(() => {}, { lease: Number.NEGATIVE_INFINITY })],
+    ['olderThan', negative, () => ledger.overdue(-1)],
+  ])) {
+    const error = await rejection(call);
+    assert.equal(error.constructor, ValidationError, `${field}: ${inspect(error)}`);
+    assert.deepEqual(
+      [error.message, error.field, error.outcome],
+      [`\`${field}\` ${problem}`, field, 'not_sent'],
+    );
+  }
+  const margin = await rejection(() => Ledger.open(URL_OF_LEDGER, { clockMargin: -1 }));
+  assert.deepEqual(
+    [margin.constructor, margin.message],
+    [ConfigurationError, `\`clockMargin\` ${negative}`],
+  );
   await checkNothingHappened();
 });
 
@@ -317,7 +342,7 @@ test('what is large, long or strange does no harm', async () => {
     assert.equal((await rejection(() => ledger.markProcessed(strange))).code, 'ledger_not_found');
   }
   assert.deepEqual(await ledger.overdue(Number.POSITIVE_INFINITY), []);
-  assert.deepEqual(await ledger.overdue(-5), []);
+  assert.deepEqual(await ledger.overdue(0), []);
   assert.deepEqual(await ledger.unsettled({ limit: Number.MAX_SAFE_INTEGER }), []);
   assert.deepEqual(await ledger.unsettled({ limit: null }), []);
   assert.equal(await ledger.forget(new Date(-8.64e15)), 0);
@@ -326,7 +351,7 @@ test('what is large, long or strange does no harm', async () => {
   const worker = ledger.process(() => {}, {
     maxTries: Number.MAX_SAFE_INTEGER,
     firstPause: Number.POSITIVE_INFINITY,
-    pollInterval: -1,
+    pollInterval: 0,
     lease: 0,
   });
   await worker.stop();
