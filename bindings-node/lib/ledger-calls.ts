@@ -1,6 +1,7 @@
 // What the ledger's methods do. It is loaded when the first ledger is opened, and takes what it shares
 // with the rest of the package from the file that is loaded first.
 
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { types } from 'node:util';
 
 import type { CallStart } from './calls.js';
@@ -157,7 +158,10 @@ export function process(ledger: NativeLedger, handler: unknown, settings: unknow
     pause('pollInterval', given['pollInterval']),
     pause('lease', given['lease']),
   );
-  return new LedgerWorker(KEY, worker, handler as PaymentHandler, persistent);
+  if (closing.has(ledger)) {
+    worker.stop(); // It would begin what nobody waits for.
+  }
+  return new LedgerWorker(KEY, ledger, worker, handler as PaymentHandler, persistent);
 }
 
 export async function pending(
@@ -318,7 +322,22 @@ export async function forget(ledger: NativeLedger, before: unknown): Promise<num
   return own(answer, 'count') ?? 0;
 }
 
+/** The ledgers that are being closed, or are closed. */
+const closing = new WeakMap<NativeLedger, Promise<void>>();
+
 export async function close(ledger: NativeLedger): Promise<void> {
+  const begun = closing.get(ledger);
+  if (begun === undefined) {
+    const end = stopAndClose(ledger);
+    closing.set(ledger, end);
+    await end;
+  } else if (!workersOf(ledger).some(isCalledByItsHandler)) {
+    await begun; // Else it waits for that handler.
+  }
+}
+
+async function stopAndClose(ledger: NativeLedger): Promise<void> {
+  await Promise.all(workersOf(ledger).map(stopped));
   await ask(({ calls, id }) => ledger.close(calls, id));
 }
 
@@ -329,25 +348,29 @@ const KEY = Symbol('worker');
  * `persistent: false`, it keeps the process alive until it is stopped, or its ledger is closed.
  */
 export class LedgerWorker {
-  readonly #native: NativeWorker;
-  readonly #ended: Promise<void>;
+  readonly #work: Work;
 
   /** @internal */
-  constructor(key: typeof KEY, worker: NativeWorker, handler: PaymentHandler, persistent: boolean) {
+  constructor(
+    key: typeof KEY,
+    ledger: NativeLedger,
+    worker: NativeWorker,
+    handler: PaymentHandler,
+    persistent: boolean,
+  ) {
     if (key !== KEY) {
       throw new TypeError('a worker is started with `ledger.process(handler)`');
     }
-    this.#native = worker;
-    this.#ended = handOut(worker, handler, persistent);
+    this.#work = { ledger, worker, handling: undefined, ended: Promise.resolve() };
+    this.#work.ended = handOut(this.#work, handler, persistent);
   }
 
   /**
-   * Takes no further payment, and waits for the handler that runs. Do not await it inside of that
-   * handler. Stopping twice does nothing.
+   * Takes no further payment, and waits for the handler that runs; inside of that handler it waits for
+   * nothing. Stopping twice does nothing.
    */
   async stop(): Promise<void> {
-    this.#native.stop();
-    await keepingAlive(this.#ended);
+    await stopped(this.#work);
   }
 
   /** Stops it, at the end of an `await using` block. */
@@ -359,19 +382,45 @@ export class LedgerWorker {
 /** The longest that a timer can wait, in milliseconds. */
 const LONGEST = 2 ** 31 - 1;
 
+/** What a worker does. */
+interface Work {
+  ledger: NativeLedger;
+  worker: NativeWorker;
+  /** Stands for the call of the handler that runs. */
+  handling: object | undefined;
+  ended: Promise<void>;
+}
+
 /**
- * A handler may wait for what nothing refers to. Else it would be forgotten, and its worker with it, which
- * would give up its payment.
+ * A ledger that is closed waits for its workers. And a handler may wait for what nothing refers to: else it
+ * would be forgotten, and its worker with it, which would give up its payment.
  */
-const atWork = new Set<NativeWorker>();
+const atWork = new Set<Work>();
+
+/** Tells which call of a handler, of whatever worker, the code that runs belongs to. */
+const handling = new AsyncLocalStorage<object>();
+
+function workersOf(ledger: NativeLedger): Work[] {
+  return [...atWork].filter((work) => work.ledger === ledger);
+}
+
+/** What a handler started, and left behind, does not belong to it any more. */
+function isCalledByItsHandler(work: Work): boolean {
+  return work.handling !== undefined && work.handling === handling.getStore();
+}
+
+/** Ends a worker, whose own handler cannot wait for that. */
+async function stopped(work: Work): Promise<void> {
+  work.worker.stop();
+  if (!isCalledByItsHandler(work)) {
+    await keepingAlive(work.ended);
+  }
+}
 
 /** Hands out one payment after the other, until there is none any more. */
-async function handOut(
-  worker: NativeWorker,
-  handler: PaymentHandler,
-  persistent: boolean,
-): Promise<void> {
-  atWork.add(worker);
+async function handOut(work: Work, handler: PaymentHandler, persistent: boolean): Promise<void> {
+  const { worker } = work;
+  atWork.add(work);
   try {
     for (;;) {
       const answer = await ask(({ calls, id }) => worker.next(calls, id, persistent));
@@ -380,15 +429,17 @@ async function handOut(
         return;
       }
       let problem: string | undefined;
+      work.handling = {};
       try {
-        await keepingAlive(handler(payment));
+        await keepingAlive(handling.run(work.handling, handler, payment));
       } catch (thrown) {
         problem = inWords(thrown);
       }
+      work.handling = undefined;
       await ask(({ calls, id }) => worker.handled(calls, id, problem));
     }
   } finally {
-    atWork.delete(worker);
+    atWork.delete(work);
   }
 }
 

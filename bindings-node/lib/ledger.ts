@@ -720,8 +720,12 @@ export class Ledger {
   }
 
   /**
-   * Closes the ledger: its connections, its work in the background, and its workers. What is called
-   * later is rejected with a `LedgerError`, `ledger_unavailable`. Closing twice does nothing.
+   * Stops the workers, waits for their handlers, and closes the connections. What is under way comes to
+   * its end; what is called later is rejected with a `LedgerError`, `ledger_unavailable`. Closing twice
+   * does nothing.
+   *
+   * A handler can close its own ledger, which waits for the other handlers alone: better let it end
+   * first, since nobody can record then that it did, and its payment comes again.
    */
   async close(): Promise<void> {
     await calls.close(this.#native);

@@ -492,6 +492,138 @@ test('closing the ledger ends its workers', () =>
     await guarded(worker.stop(), () => 'the end of the worker');
   }));
 
+/** Handlers that wait until they are let go. */
+function gate() {
+  let open = () => {};
+  const opened = new Promise((resolve) => {
+    open = () => resolve(undefined);
+  });
+  return { open, opened };
+}
+
+/**
+ * How far the payments of a ledger that is closed are.
+ *
+ * @param {string} url
+ */
+async function processingIn(url) {
+  const ledger = await Ledger.open(url);
+  const { processing } = await ledger.summary();
+  await ledger.close();
+  return processing;
+}
+
+test('closing the ledger waits for the handlers that run, and keeps their success', () =>
+  withLedger(async (shop) => {
+    const { ledger, url } = shop;
+    for (const ref of ['order-1', 'order-2', 'order-3']) {
+      await ledger.receive((await paidOrder(shop, ref)).body);
+    }
+    const { open, opened } = gate();
+    const { seen, handler, reached } = watchedHandler(() => opened);
+    for (const persistent of [true, false]) {
+      ledger.process(handler, { pollInterval: 10, persistent });
+    }
+    await reached(2);
+    let closed = false;
+    const closing = [ledger.close(), ledger.close()].map(async (end) => {
+      await end;
+      closed = true;
+    });
+    // A worker that comes now has nothing to begin with.
+    const late = ledger.process(handler);
+    await guarded(late.stop(), () => 'the end of the late worker');
+    await ledger.summary();
+    assert.deepEqual([closed, seen.length], [false, 2]);
+    open();
+    await guarded(Promise.all(closing), () => 'the end of the ledger');
+    assert.equal((await rejection(() => ledger.summary())).code, 'ledger_unavailable');
+    assert.equal(seen.length, 2);
+    assert.deepEqual(await processingIn(url), { waiting: 1, done: 2, parked: 0 });
+  }));
+
+test('a handler that closes its ledger waits for the others, not for itself', () =>
+  withLedger(async (shop) => {
+    const { ledger, url } = shop;
+    for (const ref of ['order-1', 'order-2']) {
+      await ledger.receive((await paidOrder(shop, ref)).body);
+    }
+    const both = gate();
+    const closing = gate();
+    /** @type {string[]} */
+    const said = [];
+    const { handler, reached } = watchedHandler(async ({ ref }) => {
+      await both.opened;
+      if (ref === 'order-1') {
+        const end = ledger.close();
+        closing.open();
+        await end;
+        said.push('the first is done');
+      } else {
+        await closing.opened;
+        // What was begun waits for this handler.
+        await ledger.close();
+        await ledger.summary();
+        said.push('the second is done');
+      }
+    });
+    const workers = [1, 2].map(() => ledger.process(handler, { pollInterval: 10 }));
+    await reached(2);
+    both.open();
+    await guarded(
+      Promise.all(workers.map((worker) => worker.stop())),
+      () => 'the end of the workers',
+    );
+    await guarded(ledger.close(), () => 'the end of the ledger');
+    assert.deepEqual(said, ['the second is done', 'the first is done']);
+    // Nobody could record that the one that closed it has ended: it comes again.
+    assert.deepEqual(await processingIn(url), { waiting: 1, done: 1, parked: 0 });
+  }));
+
+test('what a handler has left behind waits for the handlers that run', () =>
+  withLedger(async (shop) => {
+    const { ledger, url } = shop;
+    for (const ref of ['order-1', 'order-2']) {
+      await ledger.receive((await paidOrder(shop, ref)).body);
+    }
+    const { open, opened } = gate();
+    /** @type {() => void} */
+    let close = () => {};
+    /** @type {Promise<void> | undefined} */
+    let closing;
+    const { handler, reached } = watchedHandler(async ({ ref }) => {
+      if (ref === 'order-1') {
+        const signal = new Promise((resolve) => {
+          close = () => resolve(undefined);
+        });
+        closing = signal.then(() => ledger.close());
+      } else {
+        await opened;
+      }
+    });
+    ledger.process(handler, { pollInterval: 10 });
+    await reached(2);
+    close();
+    await ledger.summary();
+    open();
+    await guarded(closing ?? Promise.reject(), () => 'the end of the ledger');
+    assert.deepEqual(await processingIn(url), { waiting: 0, done: 2, parked: 0 });
+  }));
+
+test('a handler that stops its worker does not wait for itself', () =>
+  withLedger(async (shop) => {
+    const { ledger } = shop;
+    for (const ref of ['order-1', 'order-2']) {
+      await ledger.receive((await paidOrder(shop, ref)).body);
+    }
+    const { seen, handler, reached } = watchedHandler(() => worker.stop());
+    const worker = ledger.process(handler);
+    await reached(1);
+    await guarded(worker.stop(), () => 'the end of the worker');
+    assert.equal(seen.length, 1);
+    assert.deepEqual((await ledger.summary()).processing, { waiting: 1, done: 1, parked: 0 });
+  }));
+
 test('a loop of one own', () =>
   withLedger(async (shop) => {
     const { ledger, sim } = shop;
