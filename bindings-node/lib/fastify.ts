@@ -43,7 +43,7 @@ export interface FastifyReplyLike {
 /** What is needed of a Fastify application. */
 export interface FastifyLike {
   /** The application's logger. */
-  readonly log: { error(error: unknown, message: string): void };
+  readonly log: { error(line: string): void };
   /** The methods that a route can have. */
   readonly supportedMethods: readonly string[];
   /** Adds a hook of the application. */
@@ -145,6 +145,6 @@ export const webhookReceiver: MakesReceivers<FastifyReceiver> = (...given: unkno
 };
 
 /** Without a logger of the application's, Fastify has one that says nothing: it has no level. */
-function loggerOf({ log }: FastifyLike): (error: unknown) => void {
-  return 'level' in log ? (error) => log.error(error, 'kazawallet') : logToConsole;
+function loggerOf({ log }: FastifyLike): (line: string) => void {
+  return 'level' in log ? (line) => log.error(`kazawallet: ${line}`) : logToConsole;
 }

@@ -7,6 +7,7 @@
 
 import { main } from './loaded.js';
 import {
+  brokenOff,
   headersOf,
   type MakesReceivers,
   Receiving,
@@ -92,14 +93,16 @@ export const webhookReceiver: MakesReceivers<WebReceiver> = (...given: unknown[]
 };
 
 async function webBody(request: Request, longest: number): Promise<Uint8Array | undefined> {
-  if (request.bodyUsed) {
+  if (request.bodyUsed || request.body?.locked) {
     throw new main.ConfigurationError(GONE);
   }
   const pieces: Uint8Array[] = [];
   let size = 0;
   const reader = request.body?.getReader();
   for (;;) {
-    const read = await reader?.read();
+    const read = await reader?.read().catch((problem: unknown) => {
+      throw brokenOff({ cause: problem });
+    });
     if (read === undefined || read.done) {
       return Buffer.concat(pieces);
     }

@@ -1,9 +1,20 @@
 // What a webhook's route does, the same in every framework. The adapters give it the request, and hand
 // its answer on.
 
-import type { Ledger, PaymentHandler } from './ledger.js';
+import { types } from 'node:util';
+
+import type { Ledger, Payment, PaymentHandler } from './ledger.js';
 import type { LedgerWorker } from './ledger-calls.js';
-import { isAbsent, isObject, main, native, optionalFlag, options, wrongType } from './loaded.js';
+import {
+  isAbsent,
+  isObject,
+  main,
+  native,
+  optionalFlag,
+  options,
+  typeName,
+  wrongType,
+} from './loaded.js';
 import type { RouteAnswer } from './native-module.js';
 import type { PaymentEvent, Webhook } from './webhook.js';
 
@@ -29,10 +40,15 @@ export interface WebhookReceiverOptions {
    */
   worker?: boolean | null | undefined;
   /**
-   * Is told of everything that goes wrong: an error where a delivery was refused or a handler threw,
-   * a text where a payment waits for a person. Unless given, it is logged.
+   * Is told of everything that goes wrong: an error where a delivery was refused, a text where a payment
+   * waits for a person. Where your handler threw, it is told what, and as `payment` what the handler was
+   * called with: without a ledger nothing else remembers that payment.
+   *
+   * Unless given, it is logged: a payment by its order id, without a ledger also its ref, status, amount
+   * and currency; of errors that are not this package's the class and the stack, without the message,
+   * which may hold anybody's data.
    */
-  onError?: ((error: unknown) => unknown) | null | undefined;
+  onError?: ((error: unknown, payment?: Payment | PaymentEvent) => unknown) | null | undefined;
 }
 
 /** How deliveries are received where another process hands payments out, or a cron job. */
@@ -76,7 +92,8 @@ export interface MakesReceivers<Receiver> {
   (ledger: LedgerSource, settings: WithoutWorkerOptions): Receiver;
   /**
    * Without a ledger: the handler runs before the answer, since nothing else remembers. Where it
-   * throws, that payment is lost for you, unless it is in your logs: the provider calls once.
+   * throws, that payment is lost for you, but for what `onError` is told or the log says: the provider
+   * calls once.
    */
   (webhook: Webhook, handler: EventHandler, settings?: WebhookReceiverOptions): Receiver;
 }
@@ -93,7 +110,7 @@ const LONGEST = native.longestWebhookBody();
 export interface Wanted {
   source: Webhook | LedgerSource;
   handler: ((received: never) => unknown) | undefined;
-  onError: ((error: unknown) => unknown) | undefined;
+  onError: WebhookReceiverOptions['onError'];
 }
 
 /** @internal */
@@ -118,7 +135,7 @@ export function wanted(given: readonly unknown[]): Wanted {
   return {
     source,
     handler: called ? (handler as Wanted['handler']) : undefined,
-    onError: (onError ?? undefined) as Wanted['onError'],
+    onError: onError as Wanted['onError'],
   };
 }
 
@@ -158,12 +175,12 @@ export interface Delivery {
  */
 export class Receiving implements RunningReceiver {
   readonly #wanted: Wanted;
-  readonly #log: (error: unknown) => void;
+  readonly #log: (line: string) => void;
   readonly #underWay = new Set<Promise<unknown>>();
   #running: Promise<Running> | undefined;
   #stopped: Promise<void> = Promise.resolve();
 
-  constructor(wanted: Wanted, log: (error: unknown) => void = logToConsole) {
+  constructor(wanted: Wanted, log: (line: string) => void = logToConsole) {
     this.#wanted = wanted;
     this.#log = log;
     if (isPromise(wanted.source)) {
@@ -206,13 +223,15 @@ export class Receiving implements RunningReceiver {
     }
   }
 
-  /** Tells the developer, and never fails. */
-  report(error: unknown): void {
+  /** Tells the developer, and never fails. A payment is one that the handler failed for. */
+  report(error: unknown, payment?: Payment | PaymentEvent): void {
+    const { onError } = this.#wanted;
     const tell = async () => {
       try {
-        await (this.#wanted.onError ?? this.#log)(error);
+        await (isAbsent(onError) ? this.#log(reported(error, payment)) : onError(error, payment));
       } catch (problem) {
-        console.error(problem);
+        logToConsole(reported(error, payment)); // Perhaps nothing else remembers it.
+        logToConsole(`telling of it failed: ${inWords(problem)}`);
       }
     };
     void tell();
@@ -243,7 +262,9 @@ export class Receiving implements RunningReceiver {
     }
     const ledger: unknown = await (typeof source === 'function' ? source() : source);
     if (!(ledger instanceof main.Ledger)) {
-      throw new TypeError('what opens the ledger for a webhook receiver must give a Ledger');
+      throw new main.ConfigurationError(
+        'what opens the ledger for a webhook receiver must give a Ledger',
+      );
     }
     return this.#withLedger(ledger, true);
   }
@@ -255,7 +276,7 @@ export class Receiving implements RunningReceiver {
         try {
           await handler(event);
         } catch (error) {
-          this.report(error);
+          this.report(error, event);
           return 'not_processed'; // Whatever the error is: the delivery was genuine.
         }
         return 'received';
@@ -273,7 +294,7 @@ export class Receiving implements RunningReceiver {
         try {
           await handler(payment);
         } catch (error) {
-          this.report(error);
+          this.report(error, payment);
           throw error;
         }
       };
@@ -342,9 +363,57 @@ export function headersOf({ status }: RouteAnswer): Record<string, string> {
 }
 
 /** @internal */
-export function logToConsole(error: unknown): void {
-  // Anybody can send what is refused: a line for each, without a stack.
-  console.error('kazawallet:', error instanceof main.WebhookError ? `${error}` : error);
+export function logToConsole(line: string): void {
+  console.error('kazawallet:', line);
+}
+
+/** What is logged of a report. */
+function reported(error: unknown, payment: Payment | PaymentEvent | undefined): string {
+  if (payment === undefined) {
+    return typeof error === 'string' ? error : inWords(error);
+  }
+  return `${failedFor(payment)}: ${inWords(error)}`;
+}
+
+function failedFor(payment: Payment | PaymentEvent): string {
+  const { orderId, ref, status, amount, currency } = payment;
+  if (!(payment instanceof main.PaymentEvent)) {
+    return `the handler failed for ${orderId}`; // The rest is in the ledger.
+  }
+  const named = `ref ${ref}, ${status}, ${amount} ${currency}`;
+  // What is not signed may hold line breaks, to look like other lines of the log.
+  const line = named.replace(/\p{Cc}/gu, ' ');
+  return `the handler failed for the order id ${orderId} (${line}), which will not come again`;
+}
+
+/**
+ * An error as a log may show it. The message of a foreign one may hold anything: where it was thrown is
+ * shown in its place.
+ */
+function inWords(error: unknown): string {
+  try {
+    if (error instanceof main.WebhookError) {
+      return `${error}`; // Anybody can send what is refused: a line for each.
+    }
+    if (error instanceof main.KazawalletError) {
+      return `${error}${framesOf(error)}`;
+    }
+    if (error instanceof Error || types.isNativeError(error)) {
+      return `${error.name} (its message is not shown)${framesOf(error)}`;
+    }
+    return `${typeName(error)} (its message is not shown)`;
+  } catch {
+    return 'what has no text';
+  }
+}
+
+function framesOf({ stack, message }: Error): string {
+  // A message may have lines that look like them.
+  const lines = `${stack}`.replace(message, '').split('\n');
+  return lines
+    .filter((line) => /^ {4}at /.test(line))
+    .map((line) => `\n${line}`)
+    .join('');
 }
 
 /**
@@ -390,9 +459,17 @@ export function nodeBody(
       }
     });
     request.on('end', () => resolve(Buffer.concat(pieces)));
-    request.on('error', reject);
-    request.on('close', () =>
-      reject(new Error('the connection broke in the middle of a delivery')),
-    );
+    request.on('error', (problem: unknown) => reject(brokenOff({ cause: problem })));
+    request.on('close', () => reject(brokenOff()));
   });
+}
+
+/**
+ * A delivery whose sender went away.
+ *
+ * @internal
+ */
+export function brokenOff(attributes?: { cause: unknown }): Error {
+  const message = 'the connection broke in the middle of a delivery';
+  return new main.WebhookPayloadError(message, attributes);
 }

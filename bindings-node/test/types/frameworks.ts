@@ -73,6 +73,12 @@ export function theWaysToMakeOne(): void {
   webhookReceiver(openLedger(), onPayment);
   webhookReceiver(openLedger, onPayment, { worker: !isServerless });
   webhookReceiver(ledger, onPayment, { worker: undefined, onError: (error) => console.log(error) });
+  webhookReceiver(webhook, () => {}, {
+    onError: (error, payment) => {
+      same<typeof payment, Payment | PaymentEvent | undefined>(true);
+      console.log(error, payment?.orderId, payment?.ref);
+    },
+  });
   webhookReceiver(openLedger, { worker: false });
   webhookReceiver(openLedger, null, { worker: false, onError: async () => {} });
   webhookReceiver(openLedger, onPayment, { worker: false });
