@@ -475,13 +475,13 @@ export function fromCore(error: CoreError, aborted?: { reason: unknown }): Kazaw
   return new (BY_CODE[error.code] ?? KazawalletError)(error.message, attributes);
 }
 
-/** What the system said, as Node.js tells it: with `errno` and `code`, where it has a number. */
+/** What the system said, as Node.js tells it: with `errno` and `code`, where they are known. */
 function systemError(said: NonNullable<CoreError['cause']>): Error {
   const error = new Error(said.message);
-  const errno = own(said, 'errno');
+  const [code, errno] = [own(said, 'code'), own(said, 'errno')];
   if (errno === undefined) {
-    return error;
+    return code === undefined ? error : Object.assign(error, { code });
   }
   const { getSystemErrorName } = require('node:util') as typeof import('node:util');
-  return Object.assign(error, { errno: -errno, code: getSystemErrorName(-errno) });
+  return Object.assign(error, { errno: -errno, code: code ?? getSystemErrorName(-errno) });
 }

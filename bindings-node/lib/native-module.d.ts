@@ -568,7 +568,12 @@ export interface Summary {
 export interface SystemError {
   /** In words. */
   message: string
-  /** The system's number. */
+  /**
+   * Its name in Node.js, such as `ECONNREFUSED`, where it is one of those that have the same name
+   * on every system.
+   */
+  code?: string
+  /** The system's number, where Node.js knows it by that. */
   errno?: number
 }
 

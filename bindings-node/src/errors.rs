@@ -43,7 +43,10 @@ pub struct CoreError {
 pub struct SystemError {
     /// In words.
     pub message: String,
-    /// The system's number.
+    /// Its name in Node.js, such as `ECONNREFUSED`, where it is one of those that have the same name
+    /// on every system.
+    pub code: Option<String>,
+    /// The system's number, where Node.js knows it by that.
     pub errno: Option<i32>,
 }
 
@@ -127,14 +130,31 @@ fn system_error(source: &(dyn StdError + 'static)) -> SystemError {
     let mut next = Some(source);
     while let Some(error) = next {
         let text = error.to_string();
-        let errno = error.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error);
-        if errno.is_some() {
-            return SystemError { message: text, errno };
+        if let Some(said) = error.downcast_ref::<io::Error>()
+            && let Some(number) = said.raw_os_error()
+        {
+            // Windows has numbers of its own, of which Node.js knows none.
+            let errno = Some(number).filter(|number| cfg!(unix) && *number > 0);
+            return SystemError { message: text, code: code(said.kind()), errno };
         }
         if said.last() != Some(&text) {
             said.push(text);
         }
         next = error.source();
     }
-    SystemError { message: said.join(": "), errno: None }
+    SystemError { message: said.join(": "), code: None, errno: None }
+}
+
+fn code(kind: io::ErrorKind) -> Option<String> {
+    let code = match kind {
+        io::ErrorKind::ConnectionRefused => "ECONNREFUSED",
+        io::ErrorKind::ConnectionReset => "ECONNRESET",
+        io::ErrorKind::ConnectionAborted => "ECONNABORTED",
+        io::ErrorKind::TimedOut => "ETIMEDOUT",
+        io::ErrorKind::HostUnreachable => "EHOSTUNREACH",
+        io::ErrorKind::NetworkUnreachable => "ENETUNREACH",
+        io::ErrorKind::BrokenPipe => "EPIPE",
+        _ => return None,
+    };
+    Some(code.to_owned())
 }

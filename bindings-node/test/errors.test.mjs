@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createRequire } from 'node:module';
+import { createServer } from 'node:net';
 import { inspect } from 'node:util';
 
 import * as byImport from 'kazawallet';
@@ -357,10 +358,28 @@ test('a refused connection says so in its cause', async () => {
     assert.equal(error.outcome, 'not_sent');
     assert.ok(error.cause instanceof Error);
     assert.equal(error.cause.code, 'ECONNREFUSED');
-    assert.equal(typeof error.cause.errno, 'number');
+    // On Windows the system's number is none that Node.js has a name for.
+    const errno = process.platform === 'win32' ? 'undefined' : 'number';
+    assert.equal(typeof error.cause.errno, errno);
     checkHides(error, [...Object.values(KEYS), ...PERSONAL]);
   }
   client.close();
+});
+
+test('a reset connection says so in its cause', async () => {
+  const server = createServer((socket) => {
+    socket.on('error', () => {});
+    socket.once('data', () => socket.resetAndDestroy());
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = /** @type {import('node:net').AddressInfo} */ (server.address());
+  const client = new Client({ ...KEYS, baseUrl: `http://127.0.0.1:${port}`, maxRetries: 0 });
+  const error = await rejection(client.wallets.list());
+  assert.equal(error.constructor, kazawallet.APIConnectionError);
+  assert.equal(error.cause.code, 'ECONNRESET', inspect(error));
+  client.close();
+  server.close();
 });
 
 test('a time-out is an APITimeoutError', async () => {
