@@ -337,7 +337,8 @@ export async function close(ledger: NativeLedger): Promise<void> {
 }
 
 async function stopAndClose(ledger: NativeLedger): Promise<void> {
-  await Promise.all(workersOf(ledger).map(stopped));
+  // One that failed must not keep the database open.
+  await Promise.allSettled(workersOf(ledger).map(stopped));
   await ask(({ calls, id }) => ledger.close(calls, id));
 }
 
