@@ -418,6 +418,19 @@ for (const framework of /** @type {const} */ (['Express 5', 'Express 4'])) {
   });
 }
 
+test('web: a body that somebody else reads is told of', () =>
+  withLedger(async ({ ledger, sim }) => {
+    const lines = await logged(async () => {
+      const receive = forWeb.webhookReceiver(ledger, () => {});
+      const request = posted(delivery(sim, { orderId: 'pl_1', ref: 'order-42' }));
+      request.body?.getReader();
+      assert.equal((await receive(request)).status, 500);
+      await receive.stop();
+    });
+    assert.equal(lines.length, 1);
+    assert.match(`${lines[0]}`, WAY_OUT.web);
+  }));
+
 test('Fastify: what goes wrong goes to the logger of the application', () =>
   withLedger(async ({ ledger }) => {
     const { default: fastify } = await import('fastify');
