@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from observing_server import Answer, ObservingServer
@@ -393,6 +394,44 @@ def test_an_application_that_set_up_no_logging_sees_nothing(
     ended = run(program, provider=kazawallet_simulator)
     ended.check_is_clean()
     assert ended.stdout == ""
+
+
+def test_a_call_does_not_hide_what_a_worker_and_a_receiver_say(
+    kazawallet_simulator: Simulator, tmp_path: Path
+) -> None:
+    """Where no logging is set up, as under uvicorn, gunicorn and Django: it is on standard error."""
+    program = """
+        import logging, sys
+        from flask import Flask
+        from kazawallet import Client, KazawalletError, Ledger
+        from kazawallet.contrib.flask import WebhookReceiver
+        from kazawallet.testing import Simulator
+
+        try:
+            Client(max_retries=0).request("GET", "/nothing/there")
+        except KazawalletError:
+            pass
+
+        def ship(payment):
+            raise ValueError("no stock")
+
+        with Simulator() as shop, shop.client() as client:
+            with Ledger.open(f"sqlite://{sys.argv[1]}/shop.db", client=client) as ledger:
+                app = Flask("shop")
+                WebhookReceiver(ledger, worker=False).init_app(app, "/webhook")
+                app.test_client().post("/webhook", data=b"{}")
+                link = ledger.create_payment_link(ref="order-42", amount="1", currency="USD")
+                [delivery] = shop.pay(link)
+                ledger.receive(delivery.body)
+                with ledger.process(ship, max_tries=1):
+                    while not ledger.parked():
+                        pass
+    """
+    ended = run(program, str(tmp_path), provider=kazawallet_simulator)
+    refused, failed = ended.stderr.splitlines()
+    assert refused.startswith("a delivery was refused: ")
+    assert failed.startswith("the handler failed for ") and failed.endswith(": ValueError")
+    assert (ended.status, ended.stdout) == (0, "")
 
 
 def client_of(server: ObservingServer) -> AsyncClient:
