@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 
 from ._async_client import AsyncClient
 from ._errors import KazawalletError
@@ -10,6 +11,7 @@ from ._kazawallet import OpenedLedger
 from ._ledger import (
     connection_of,
     described,
+    log_ended_worker,
     log_failure,
     log_unrecorded,
     only_opened,
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from ._kazawallet import (
+        Claimed,
         Claims,
         Conflict,
         LedgerCall,
@@ -148,8 +151,10 @@ class AsyncLedger:
         """Hands each decided payment to your handler, on a task of the running event loop. Nothing is
         awaited to start it.
 
-        Arguments and errors are those of `Ledger.process`, but that the handler is an `async def`. It is
-        awaited on the worker's own task: a task that is cancelled gives the payment back.
+        Arguments and errors are those of `Ledger.process`, but that the handler is an `async def`. Each call
+        of it is a task. It is cancelled with the worker, which gives the payment back. A cancellation of
+        anything else that comes out of the handler is a failed try. A `SystemExit` ends the event loop, as it
+        always does, and gives the payment back.
 
         >>> import asyncio, tempfile
         >>> from kazawallet import AsyncLedger
@@ -283,10 +288,10 @@ class AsyncLedgerWorker:
 
     It runs until `await worker.stop()`, the end of its `async with` block or `AsyncLedger.close`, each of
     which waits for the handler that runs; or until its task is cancelled, as it is at the end of
-    `asyncio.run`.
+    `asyncio.run`. Where nobody has stopped it, an error in the log tells of its end.
     """
 
-    __slots__ = ("__weakref__", "_claims", "_handler", "_ledger", "_task")
+    __slots__ = ("__weakref__", "_claims", "_handler", "_handling", "_ledger", "_stopped", "_task")
 
     def __init__(
         self,
@@ -298,6 +303,8 @@ class AsyncLedgerWorker:
         self._ledger = ledger
         self._claims = claims
         self._handler = handler
+        self._handling: asyncio.Task[None] | None = None
+        self._stopped = False
         event_loop = asyncio.get_running_loop()
         self._task = event_loop.create_task(self._run(), name="kazawallet-worker")
         # A loop alone does not keep its tasks alive.
@@ -307,30 +314,54 @@ class AsyncLedgerWorker:
     async def stop(self) -> None:
         """Takes no further payment, and returns when the handler that runs has ended; when it is awaited
         in the handler itself, at once. Stopping twice does nothing."""
+        self._stopped = True
         self._claims.stop()
-        if asyncio.current_task() is not self._task and not self._task.done():
+        if asyncio.current_task() is not self._handling and not self._task.done():
             await asyncio.wait([self._task])
 
     async def _run(self) -> None:
         try:
             while (claimed := await _answer(self._claims.next())) is not None:
-                payment = claimed.payment
-                try:
-                    await self._handler(payment)
-                except Exception as error:
-                    log_failure(payment, error)
-                    ended = claimed.failed(described(error))
-                except BaseException:
-                    claimed.release()
-                    raise
-                else:
-                    ended = claimed.done()
-                try:
-                    await _answer(ended)
-                except KazawalletError as error:
-                    log_unrecorded(payment, error)
+                await self._handle(claimed)
+        except GeneratorExit:
+            raise  # The loop was closed under it.
+        except BaseException as error:
+            if not self._stopped:
+                log_ended_worker(error)
+            raise
         finally:
             self._claims.stop()
+
+    async def _handle(self, claimed: Claimed) -> None:
+        # On a task of its own, to know which was cancelled: the worker, or something that the handler awaits.
+        handling = asyncio.create_task(self._call(claimed), name="kazawallet-handler")
+        cancelled = False
+        while not handling.done():
+            try:
+                await asyncio.wait([handling])
+            except asyncio.CancelledError:
+                cancelled = True
+                # The end of `asyncio.run` cancels both. A second time could cut short how the handler tidies
+                # up, but Python 3.10 cannot tell.
+                if sys.version_info < (3, 11) or not handling.cancelling():
+                    handling.cancel()
+        error = asyncio.CancelledError() if handling.cancelled() else handling.exception()
+        if isinstance(error, _ENDS_THE_LOOP) or (cancelled and handling.cancelled()):
+            claimed.release()
+        else:
+            await _record(claimed, error)
+        if cancelled:
+            raise asyncio.CancelledError
+
+    async def _call(self, claimed: Claimed) -> None:
+        self._handling = asyncio.current_task()
+        try:
+            await self._handler(claimed.payment)
+        except _ENDS_THE_LOOP:
+            claimed.release()  # The worker may not get another turn.
+            raise
+        finally:
+            self._handling = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -348,6 +379,22 @@ class AsyncLedgerWorker:
 
 
 _running: set[AsyncLedgerWorker] = set()
+
+# What asyncio does not only give to who awaits the task.
+_ENDS_THE_LOOP = (KeyboardInterrupt, SystemExit)
+
+
+async def _record(claimed: Claimed, error: BaseException | None) -> None:
+    payment = claimed.payment
+    if error is None:
+        ended = claimed.done()
+    else:
+        log_failure(payment, error)
+        ended = claimed.failed(described(error))
+    try:
+        await _answer(ended)
+    except KazawalletError as unrecorded:
+        log_unrecorded(payment, unrecorded)
 
 
 async def _answer(call: LedgerCall[_T]) -> _T:

@@ -251,8 +251,8 @@ class Ledger:
         them apart): oldest first, each at least once, to one worker at a time, across all processes and
         machines. **At least once**: a process can die after the handler and before that is recorded, so
         let the handler do its work once for an order id. A handler that raises is called again later; what
-        it raised is kept as the payment's `last_error`. What is no `Exception`, such as `SystemExit`, gives
-        the payment back and stops the worker.
+        it raised is kept as the payment's `last_error`. That goes for `SystemExit`, too: from its thread a
+        handler cannot end the program. A `KeyboardInterrupt` gives the payment back and ends the worker.
 
         Args:
             handler: A function that takes a `Payment`. What it returns is not looked at.
@@ -551,10 +551,11 @@ class LedgerWorker:
     """A thread that hands payments to your handler: what `Ledger.process` gives.
 
     It runs until `stop()`, the end of its `with` block, `Ledger.close` or the end of the program, each
-    of which waits for the handler that runs. It does not run on in a forked child.
+    of which waits for the handler that runs. Should it end otherwise, an error in the log tells of it. It
+    does not run on in a forked child.
     """
 
-    __slots__ = ("__weakref__", "_claims", "_handler", "_ledger", "_thread")
+    __slots__ = ("__weakref__", "_claims", "_handler", "_ledger", "_stopped", "_thread")
 
     def __init__(
         self, ledger: Ledger, claims: Claims, handler: Callable[[Payment], object], /
@@ -562,6 +563,7 @@ class LedgerWorker:
         self._ledger = ledger
         self._claims = claims
         self._handler = handler
+        self._stopped = False
         self._thread = threading.Thread(target=self._run, name="kazawallet-worker", daemon=True)
         _running.add(self)
         self._thread.start()
@@ -569,6 +571,7 @@ class LedgerWorker:
     def stop(self) -> None:
         """Takes no further payment, and returns when the handler that runs has ended; when it is called
         from the handler itself, at once. Stopping twice does nothing."""
+        self._stopped = True
         self._claims.stop()
         if threading.current_thread() is not self._thread:
             self._thread.join()
@@ -579,18 +582,23 @@ class LedgerWorker:
                 payment = claimed.payment
                 try:
                     refuse_awaitable(self._handler(payment))
-                except Exception as error:
-                    log_failure(payment, error)
-                    ended = claimed.failed(described(error))
-                except BaseException:
+                except (KeyboardInterrupt, GeneratorExit):
                     claimed.release()
                     raise
+                except BaseException as error:
+                    # A SystemExit, too: it would end this thread alone, and that of the next process in turn.
+                    log_failure(payment, error)
+                    ended = claimed.failed(described(error))
                 else:
                     ended = claimed.done()
                 try:
                     ended.wait()
                 except KazawalletError as error:
                     log_unrecorded(payment, error)
+        except BaseException as error:
+            if not self._stopped:
+                log_ended_worker(error)
+            raise
         finally:
             self._claims.stop()
             _running.discard(self)
@@ -665,7 +673,7 @@ def refuse_awaitable(returned: object) -> None:
         raise TypeError("the handler returned something to await: give it to an AsyncLedger")
 
 
-def described(error: Exception) -> str:
+def described(error: BaseException) -> str:
     """What the ledger keeps of a handler's failure."""
     try:
         message = str(error)
@@ -676,18 +684,29 @@ def described(error: Exception) -> str:
     return text.encode(errors="backslashreplace").decode()
 
 
-def log_failure(payment: Payment, error: Exception) -> None:
+def log_failure(payment: Payment, error: BaseException) -> None:
     """Tells that a handler failed; its message may hold personal data, and is in the ledger."""
-    _log("the handler failed for %s: %s", payment.order_id, type(error).__name__)
+    _log(_WARNING, "the handler failed for %s: %s", payment.order_id, type(error).__name__)
 
 
 def log_unrecorded(payment: Payment, error: KazawalletError) -> None:
     """Tells that a handler will be called again."""
-    _log("the handler's end could not be recorded for %s: %s", payment.order_id, error.code)
+    text = "the handler's end could not be recorded for %s: %s"
+    _log(_WARNING, text, payment.order_id, error.code)
 
 
-def _log(text: str, *values: str) -> None:
+def log_ended_worker(error: BaseException) -> None:
+    """Tells that a worker has ended although nobody stopped it."""
+    what = error.code if isinstance(error, KazawalletError) else type(error).__name__
+    _log(_ERROR, "the worker ended although nobody stopped it, so payments may wait: %s", what)
+
+
+# The levels of `logging`, which is not imported for them.
+_WARNING, _ERROR = 30, 40
+
+
+def _log(level: int, text: str, *values: str) -> None:
     # Nobody listens before `logging` was imported.
     logging = sys.modules.get("logging")
     if logging is not None:
-        logging.getLogger("kazawallet").warning(text, *values)
+        logging.getLogger("kazawallet").log(level, text, *values)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+import sys
 import threading
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,8 @@ from kazawallet.testing import Simulator
 
 SOON: dict[str, Any] = {"first_pause": 0.01, "poll_interval": 0.05}
 """For tests that wait for a second try."""
+
+ENDED = "the worker ended although nobody stopped it, so payments may wait"
 
 
 def pay(ledger: Ledger, webhook: Webhook, ref: str) -> str:
@@ -34,6 +38,14 @@ def state_of(ledger: Ledger, order_id: str) -> tuple[str | None, int, str | None
     payment = ledger.payment(order_id)
     assert payment is not None
     return payment.processing, payment.tries, payment.last_error
+
+
+def errors_of(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [
+        record.getMessage()
+        for record in caplog.records
+        if (record.name, record.levelno) == ("kazawallet", logging.ERROR)
+    ]
 
 
 # ---------------------------------------------------------------- a thread
@@ -243,29 +255,67 @@ def test_a_handler_may_stop_its_worker_and_use_the_ledger(
     assert state_of(plain_ledger, other) == ("waiting", 0, None)
 
 
-@pytest.mark.parametrize("stops", [SystemExit, KeyboardInterrupt])
-def test_what_is_no_exception_stops_the_worker_and_gives_the_payment_back(
+class Odder(BaseException):
+    """What is no `Exception`, as some libraries raise it."""
+
+
+@pytest.mark.parametrize(
+    ("raised", "kept"), [(SystemExit(2), "SystemExit: 2"), (Odder("gone"), "Odder: gone")]
+)
+def test_what_is_no_exception_is_a_failed_try(
+    plain_ledger: Ledger, webhook: Webhook, raised: BaseException, kept: str
+) -> None:
+    """A thread's `sys.exit` would end the worker alone, and in each process after the other."""
+    order_id, other = (pay(plain_ledger, webhook, f"order-{number}") for number in range(2))
+
+    def handle(payment: Payment) -> None:
+        if payment.order_id == order_id:
+            raise raised
+
+    with plain_ledger.process(handle, max_tries=2, **SOON):
+        wait_until(plain_ledger.parked)
+        wait_until(lambda: state_of(plain_ledger, other)[0] == "done")
+    assert state_of(plain_ledger, order_id) == ("parked", 2, kept)
+
+
+def test_a_keyboard_interrupt_ends_the_worker_and_gives_the_payment_back(
     plain_ledger: Ledger,
     webhook: Webhook,
-    stops: type[BaseException],
     monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     order_id = pay(plain_ledger, webhook, "order-1")
     told: list[Any] = []
-    monkeypatch.setattr(threading, "excepthook", told.append)
+    ended = threading.Event()
+
+    def tell(each: Any) -> None:
+        told.append(each.exc_type)
+        ended.set()
+
+    monkeypatch.setattr(threading, "excepthook", tell)
 
     def handle(payment: Payment) -> None:
-        raise stops
+        raise KeyboardInterrupt
 
-    plain_ledger.process(handle).stop()
     worker = plain_ledger.process(handle)
-    wait_until(lambda: not worker._thread.is_alive())
-    assert [each.exc_type for each in told][-1] is stops
+    assert ended.wait(GUARD)
+    worker.stop()
+    assert told == [KeyboardInterrupt]
+    assert errors_of(caplog) == [f"{ENDED}: KeyboardInterrupt"]
     processing, _, last_error = state_of(plain_ledger, order_id)
     assert (processing, last_error) == ("waiting", None)
     seen = Seen()
     with plain_ledger.process(lambda payment: seen.add(payment.order_id), **SOON):
         assert seen.wait_for(1) == [order_id]
+
+
+def test_a_worker_that_is_stopped_says_nothing(
+    plain_ledger: Ledger, webhook: Webhook, caplog: pytest.LogCaptureFixture
+) -> None:
+    order_id = pay(plain_ledger, webhook, "order-1")
+    with plain_ledger.process(lambda payment: None):
+        wait_until(lambda: state_of(plain_ledger, order_id)[0] == "done")
+    assert errors_of(caplog) == []
 
 
 def test_a_worker_is_kept_alive_by_itself(plain_ledger: Ledger, webhook: Webhook) -> None:
@@ -474,19 +524,139 @@ def test_several_tasks_at_once(run: Callable[[Main], None]) -> None:
     run(main)
 
 
-def test_a_cancelled_task_gives_the_payment_back(run: Callable[[Main], None]) -> None:
+def test_a_cancellation_that_comes_out_of_a_handler_is_a_failed_try(
+    run: Callable[[Main], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of something that the handler awaited, and not of the worker."""
+
     async def main(ledger: AsyncLedger, payments: Payments) -> None:
-        async def hang(payment: Payment) -> None:
+        async def handle(payment: Payment) -> None:
+            if payment.tries == 1:
+                cancelled_elsewhere = asyncio.get_running_loop().create_future()
+                cancelled_elsewhere.cancel()
+                await cancelled_elsewhere
+            assert payment.last_error == "CancelledError"
             await payments.handle(payment)
-            await asyncio.Event().wait()
+
+        order_id = await payments.pay("order-1")
+        async with ledger.process(handle, **SOON):
+            assert await payments.wait_for(1) == [order_id]
+        told = [record.getMessage() for record in caplog.records if record.name == "kazawallet"]
+        assert told == [f"the handler failed for {order_id}: CancelledError"]
+
+    run(main)
+
+
+@pytest.mark.parametrize("raised", [Odder("gone"), GeneratorExit()])
+def test_what_is_no_exception_is_a_failed_try_of_a_task(
+    run: Callable[[Main], None], raised: BaseException
+) -> None:
+    async def main(ledger: AsyncLedger, payments: Payments) -> None:
+        async def handle(payment: Payment) -> None:
+            await payments.handle(payment)
+            if payment.tries == 1:
+                raise raised
+
+        order_id = await payments.pay("order-1")
+        async with ledger.process(handle, **SOON):
+            assert await payments.wait_for(2) == [order_id] * 2
+
+    run(main)
+
+
+def test_a_cancelled_task_gives_the_payment_back(
+    run: Callable[[Main], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main(ledger: AsyncLedger, payments: Payments) -> None:
+        tidied_up = False
+
+        async def hang(payment: Payment) -> None:
+            nonlocal tidied_up
+            await payments.handle(payment)
+            try:
+                await asyncio.Event().wait()
+            finally:
+                await asyncio.sleep(0)
+                tidied_up = True
 
         order_id = await payments.pay("order-1")
         worker = ledger.process(hang)
         await payments.wait_for(1)
         worker._task.cancel()
-        await worker.stop()
+        await asyncio.wait([worker._task])
+        assert worker._task.cancelled() and tidied_up
+        assert errors_of(caplog) == [f"{ENDED}: CancelledError"]
         async with ledger.process(payments.handle, **SOON):
             assert await payments.wait_for(2) == [order_id] * 2
+        assert len(errors_of(caplog)) == 1
+
+    run(main)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="a task does not know that it was cancelled")
+def test_a_handler_that_is_cancelled_beside_its_worker_is_cancelled_once(
+    run: Callable[[Main], None],
+) -> None:
+    """As all tasks are at the end of `asyncio.run`."""
+
+    async def main(ledger: AsyncLedger, payments: Payments) -> None:
+        cancellations = 0
+
+        async def hang(payment: Payment) -> None:
+            nonlocal cancellations
+            await payments.handle(payment)
+            for _ in range(3):
+                try:
+                    await (asyncio.sleep(0) if cancellations else asyncio.Event().wait())
+                except asyncio.CancelledError:
+                    cancellations += 1
+            raise asyncio.CancelledError
+
+        await payments.pay("order-1")
+        others = asyncio.all_tasks()
+        worker = ledger.process(hang)
+        await payments.wait_for(1)
+        both = asyncio.all_tasks() - others
+        for task in sorted(both, key=lambda task: task.get_name()):
+            task.cancel()  # The handler's first.
+        await asyncio.wait(both)
+        assert (len(both), worker._task.cancelled(), cancellations) == (2, True, 1)
+
+    run(main)
+
+
+def test_what_a_handler_has_done_counts_when_its_worker_is_cancelled(
+    run: Callable[[Main], None],
+) -> None:
+    async def main(ledger: AsyncLedger, payments: Payments) -> None:
+        async def handle(payment: Payment) -> None:
+            await payments.handle(payment)
+            with suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+
+        order_id = await payments.pay("order-1")
+        worker = ledger.process(handle)
+        await payments.wait_for(1)
+        worker._task.cancel()
+        await worker.stop()
+        assert worker._task.cancelled()
+        assert await payments.state(order_id) == "done"
+
+    run(main)
+
+
+def test_a_task_s_handler_may_stop_its_worker(run: Callable[[Main], None]) -> None:
+    async def main(ledger: AsyncLedger, payments: Payments) -> None:
+        async def handle(payment: Payment) -> None:
+            await worker.stop()
+            await payments.handle(payment)
+
+        one, other = await payments.pay("order-1"), await payments.pay("order-2")
+        worker = ledger.process(handle)
+        assert await payments.wait_for(1) == [one]
+        await worker.stop()
+        assert await payments.state(one) == "done"
+        assert await payments.state(other) == "waiting"
 
     run(main)
 
@@ -525,6 +695,31 @@ def test_the_end_of_the_event_loop_stops_the_tasks(tmp_path: Path, shop: Simulat
         seen = Seen()
         with ledger.process(lambda payment: seen.add(payment.order_id), **SOON):
             seen.wait_for(1)
+
+
+def test_a_task_s_handler_that_exits_ends_the_event_loop_and_gives_the_payment_back(
+    tmp_path: Path, shop: Simulator
+) -> None:
+    order_ids = []
+
+    async def main() -> None:
+        ledger = await AsyncLedger.open(sqlite(tmp_path), client=shop.async_client())
+
+        async def handle(payment: Payment) -> None:
+            sys.exit(3)
+
+        order_ids.append(await Payments(ledger, shop.webhook()).pay("order-1"))
+        ledger.process(handle)
+        await asyncio.Event().wait()
+
+    with pytest.raises(SystemExit) as exit:
+        asyncio.run(main())
+    assert exit.value.code == 3
+    with opened("sync", sqlite(tmp_path), shop) as ledger:
+        seen = Seen()
+        with ledger.process(lambda payment: seen.add(payment.order_id), **SOON):
+            assert seen.wait_for(1) == order_ids
+        assert state_of(ledger, order_ids[0])[2] is None
 
 
 def blocking(payment: Payment) -> None:
