@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from concurrent.futures import Future
 
 from ._async_client import AsyncClient
 from ._errors import KazawalletError
@@ -264,7 +265,8 @@ class AsyncLedger:
     async def close(self) -> None:
         """Stops the workers, waits for their handlers, and closes the connections. What is under way
         comes to its end; a later call is a `LedgerError`. Closing twice does nothing."""
-        for worker in [each for each in _running if each._ledger is self]:
+        # A copy: other threads start and end workers meanwhile.
+        for worker in [each for each in list(_running) if each._ledger is self]:
             await worker.stop()
         await _answer(self._opened.close())
 
@@ -291,7 +293,16 @@ class AsyncLedgerWorker:
     `asyncio.run`. Where nobody has stopped it, an error in the log tells of its end.
     """
 
-    __slots__ = ("__weakref__", "_claims", "_handler", "_handling", "_ledger", "_stopped", "_task")
+    __slots__ = (
+        "__weakref__",
+        "_claims",
+        "_ended",
+        "_handler",
+        "_handling",
+        "_ledger",
+        "_stopped",
+        "_task",
+    )
 
     def __init__(
         self,
@@ -305,19 +316,28 @@ class AsyncLedgerWorker:
         self._handler = handler
         self._handling: asyncio.Task[None] | None = None
         self._stopped = False
+        # The task itself can be awaited in its own event loop alone.
+        self._ended: Future[None] = Future()
         event_loop = asyncio.get_running_loop()
         self._task = event_loop.create_task(self._run(), name="kazawallet-worker")
         # A loop alone does not keep its tasks alive.
         _running.add(self)
-        self._task.add_done_callback(lambda _: _running.discard(self))
+        self._task.add_done_callback(self._end)
 
     async def stop(self) -> None:
         """Takes no further payment, and returns when the handler that runs has ended; when it is awaited
-        in the handler itself, at once. Stopping twice does nothing."""
+        in the handler itself, at once. It can be awaited in any event loop. Stopping twice does nothing."""
         self._stopped = True
         self._claims.stop()
-        if asyncio.current_task() is not self._handling and not self._task.done():
-            await asyncio.wait([self._task])
+        if self._task.get_loop().is_closed():
+            _running.discard(self)  # Nothing of it will run again.
+        elif asyncio.current_task() is not self._handling:
+            # Shielded: who is cancelled here must not end the waiting of others.
+            await asyncio.shield(asyncio.wrap_future(self._ended))
+
+    def _end(self, _: asyncio.Task[None]) -> None:
+        _running.discard(self)
+        self._ended.set_result(None)
 
     async def _run(self) -> None:
         try:

@@ -528,7 +528,8 @@ class Ledger:
     def close(self) -> None:
         """Stops the workers, waits for their handlers, and closes the connections. What is under way
         comes to its end; a later call is a `LedgerError`. Closing twice does nothing."""
-        for worker in [each for each in _running if each._ledger is self]:
+        # A copy: other threads start and end workers meanwhile.
+        for worker in [each for each in list(_running) if each._ledger is self]:
             worker.stop()
         self._opened.close().wait()
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import gc
 import logging
 import sys
 import threading
 from collections import Counter
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,15 @@ from typing import Any
 import pytest
 from ledgers import GUARD, ORDER, Seen, delivery, opened, sqlite, wait_until
 
-from kazawallet import AsyncLedger, Ledger, LedgerError, Payment, ValidationError, Webhook
+from kazawallet import (
+    AsyncLedger,
+    AsyncLedgerWorker,
+    Ledger,
+    LedgerError,
+    Payment,
+    ValidationError,
+    Webhook,
+)
 from kazawallet.testing import Simulator
 
 SOON: dict[str, Any] = {"first_pause": 0.01, "poll_interval": 0.05}
@@ -319,8 +328,6 @@ def test_a_worker_that_is_stopped_says_nothing(
 
 
 def test_a_worker_is_kept_alive_by_itself(plain_ledger: Ledger, webhook: Webhook) -> None:
-    import gc
-
     seen = Seen()
     plain_ledger.process(lambda payment: seen.add(payment.order_id))
     gc.collect()
@@ -675,6 +682,101 @@ def test_closing_stops_the_tasks(tmp_path: Path, shop: Simulator) -> None:
         await ledger.close()
 
     asyncio.run(main())
+
+
+@contextmanager
+def event_loop_of_a_thread() -> Iterator[asyncio.AbstractEventLoop]:
+    """Another event loop, which runs beside."""
+    event_loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=event_loop.run_forever)
+    thread.start()
+    try:
+        yield event_loop
+    finally:
+        event_loop.call_soon_threadsafe(event_loop.stop)
+        thread.join(GUARD)
+        event_loop.close()
+
+
+def test_another_event_loop_stops_a_task_and_waits_for_the_handler(
+    run: Callable[[Main], None],
+) -> None:
+    async def main(ledger: AsyncLedger, payments: Payments) -> None:
+        begun, go_on = threading.Event(), asyncio.Event()
+
+        async def handle(payment: Payment) -> None:
+            begun.set()
+            await go_on.wait()
+
+        async def start() -> AsyncLedgerWorker:
+            return ledger.process(handle)
+
+        order_id = await payments.pay("order-1")
+        with event_loop_of_a_thread() as other:
+            worker = asyncio.run_coroutine_threadsafe(start(), other).result(GUARD)
+            assert await asyncio.to_thread(begun.wait, GUARD)
+            # To lose patience changes nothing for who stops it after that.
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(worker.stop(), 0.1)
+            stopping = asyncio.create_task(worker.stop())
+            await asyncio.wait([stopping], timeout=0.1)
+            assert not stopping.done()
+            other.call_soon_threadsafe(go_on.set)
+            await asyncio.wait_for(stopping, GUARD)
+            await worker.stop()
+            assert await payments.state(order_id) == "done"
+
+    run(main)
+
+
+def test_closing_stops_the_tasks_of_all_event_loops(tmp_path: Path, shop: Simulator) -> None:
+    async def main(other: asyncio.AbstractEventLoop) -> None:
+        ledger = await AsyncLedger.open(sqlite(tmp_path), client=shop.async_client())
+
+        async def start() -> AsyncLedgerWorker:
+            return ledger.process(asynchronous)
+
+        workers = [
+            await start(),
+            asyncio.run_coroutine_threadsafe(start(), other).result(GUARD),
+        ]
+        await asyncio.wait_for(ledger.close(), GUARD)
+        assert all(worker._task.done() for worker in workers)
+
+    with event_loop_of_a_thread() as other:
+        asyncio.run(main(other))
+
+
+def test_a_task_of_a_closed_event_loop_has_ended(
+    tmp_path: Path, shop: Simulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As one has that was closed with its tasks in it."""
+
+    async def start() -> tuple[AsyncLedger, AsyncLedgerWorker]:
+        ledger = await AsyncLedger.open(sqlite(tmp_path), client=shop.async_client())
+        begun = asyncio.Event()
+
+        async def handle(payment: Payment) -> None:
+            begun.set()
+            await asyncio.Event().wait()
+
+        await Payments(ledger, shop.webhook()).pay("order-1")
+        worker = ledger.process(handle)
+        await begun.wait()
+        return ledger, worker
+
+    async def stop(ledger: AsyncLedger, worker: AsyncLedgerWorker) -> None:
+        await asyncio.wait_for(worker.stop(), GUARD)
+        await asyncio.wait_for(ledger.close(), GUARD)
+
+    event_loop = asyncio.new_event_loop()
+    started = event_loop.run_until_complete(start())
+    event_loop.close()
+    asyncio.run(stop(*started))
+    del started
+    gc.collect()
+    # It is asyncio that tells of its tasks.
+    assert {record.name for record in caplog.records} == {"asyncio"}
 
 
 def test_the_end_of_the_event_loop_stops_the_tasks(tmp_path: Path, shop: Simulator) -> None:
