@@ -118,7 +118,7 @@ impl CallLog {
         let logged = RECORD.import(py, "kazawallet._call_log", "record").and_then(|record| {
             let (endpoint, status) = (watch.endpoint(), watch.status());
             let (duration, attempts) = (watch.duration().as_secs_f64(), watch.attempts());
-            let outcome = watch.outcome().unwrap_or("cancelled");
+            let outcome = watch.outcome_when_dropped();
             match &self.context {
                 Some(context) => context.bind(py).call_method1(
                     intern!(py, "run"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 import socket
 import sys
 import time
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import pytest
 from observing_server import Answer, ObservingServer
-from programs import run
+from programs import Program, run
 
 from kazawallet import (
     APIConnectionError,
@@ -240,8 +241,41 @@ def test_an_async_payout_that_is_cancelled_makes_one_record(
     payout, after = records
     assert payout.levelno == logging.WARNING
     assert payout.__dict__["endpoint"] == "/createWithdrawalRequest"
-    assert payout.__dict__["outcome"] == "cancelled"
+    # It goes on, and may be paid.
+    assert payout.__dict__["outcome"] == "unknown"
     assert after.__dict__["endpoint"] == "/after"
+
+
+def test_what_a_payout_comes_to_is_unknown_when_ctrl_c_ends_the_waiting() -> None:
+    program = """
+        import logging, signal, sys
+        from kazawallet import Client, PaymentMethod
+
+        logging.basicConfig(stream=sys.stdout, format="%(endpoint)s %(outcome)s")
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        client = Client()
+        for call in (
+            lambda: client.wallets.list(),
+            lambda: client.withdrawals.create(
+                amount="1", currency="USD", payment_method=PaymentMethod.custom(id="118", fields={})
+            ),
+        ):
+            try:
+                call()
+            except KeyboardInterrupt:
+                print("interrupted", flush=True)
+    """
+    with ObservingServer() as server:
+        server.hold()
+        with Program(program, provider=server) as running:
+            for number, line in enumerate(
+                ["/get-merchant-wallets cancelled", "/createWithdrawalRequest unknown"]
+            ):
+                server.wait_for_requests(number + 1)
+                running.send_signal(signal.SIGINT)
+                assert (running.line(), running.line()) == (line, "interrupted")
+            server.release()
+            running.end().check_is_clean()
 
 
 def test_nothing_personal_and_no_key_is_logged(records: list[logging.LogRecord]) -> None:

@@ -10,7 +10,7 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use crate::departure::{Departure, LastMoment};
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Outcome};
 
 /// How far a call has come: what a log line or a metric says of it. No key and no person's data is in
 /// it. [`Call::watch`](crate::Call::watch) gives one.
@@ -85,6 +85,15 @@ impl CallWatch {
     /// before its end.
     pub fn outcome(&self) -> Option<&'static str> {
         self.0.end.get().map(|(_, outcome)| *outcome)
+    }
+
+    /// What to say of a call whose future was dropped, or ended, for the packages in other languages: its
+    /// outcome; where there is none yet, `unknown` for what moves money, since that goes on, else
+    /// `cancelled`.
+    #[doc(hidden)]
+    pub fn outcome_when_dropped(&self) -> &'static str {
+        let without = if self.0.moves_money { Outcome::Unknown.as_str() } else { "cancelled" };
+        self.outcome().unwrap_or(without)
     }
 
     /// Gives the call up, for a caller who no longer waits for it and will drop its future.

@@ -54,6 +54,27 @@ async fn a_call_that_was_refused_or_dropped_has_no_end() {
     let watch = call.watch();
     tokio::time::timeout(Duration::from_millis(50), call).await.unwrap_err();
     assert_eq!((watch.attempts(), watch.outcome()), (1, None));
+    assert_eq!(watch.outcome_when_dropped(), "cancelled");
+}
+
+#[tokio::test]
+async fn a_payout_that_was_dropped_goes_on_and_its_outcome_is_unknown_until_its_end() {
+    let sim = Simulator::start().await.unwrap();
+    let client = sim.client();
+    sim.fault(Fault::AnswerLate(Duration::from_millis(500))).unwrap();
+    let call = payout(&client);
+    let watch = call.watch();
+    let call = tokio::spawn(call.into_future());
+    while sim.requests().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    call.abort();
+    assert!(call.await.unwrap_err().is_cancelled());
+    assert_eq!((watch.outcome(), watch.outcome_when_dropped()), (None, "unknown"));
+    while watch.outcome().is_none() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(watch.outcome_when_dropped(), "ok");
 }
 
 fn payout(client: &Client) -> Call<Withdrawal> {
