@@ -290,7 +290,7 @@ class AsyncLedgerWorker:
 
     It runs until `await worker.stop()`, the end of its `async with` block or `AsyncLedger.close`, each of
     which waits for the handler that runs; or until its task is cancelled, as it is at the end of
-    `asyncio.run`. Where nobody has stopped it, an error in the log tells of its end.
+    `asyncio.run`. Should it end otherwise, an error in the log tells of it.
     """
 
     __slots__ = (
@@ -343,8 +343,8 @@ class AsyncLedgerWorker:
         try:
             while (claimed := await _answer(self._claims.next())) is not None:
                 await self._handle(claimed)
-        except GeneratorExit:
-            raise  # The loop was closed under it.
+        except (asyncio.CancelledError, GeneratorExit):
+            raise  # Its owner ended it, or the loop was closed under it.
         except BaseException as error:
             if not self._stopped:
                 log_ended_worker(error)

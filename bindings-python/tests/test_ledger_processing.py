@@ -592,15 +592,13 @@ def test_a_cancelled_task_gives_the_payment_back(
         worker._task.cancel()
         await asyncio.wait([worker._task])
         assert worker._task.cancelled() and tidied_up
-        assert errors_of(caplog) == [f"{ENDED}: CancelledError"]
         async with ledger.process(payments.handle, **SOON):
             assert await payments.wait_for(2) == [order_id] * 2
-        assert len(errors_of(caplog)) == 1
+        assert errors_of(caplog) == []
 
     run(main)
 
 
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="a task does not know that it was cancelled")
 def test_a_handler_that_is_cancelled_beside_its_worker_is_cancelled_once(
     run: Callable[[Main], None],
 ) -> None:
@@ -627,7 +625,9 @@ def test_a_handler_that_is_cancelled_beside_its_worker_is_cancelled_once(
         for task in sorted(both, key=lambda task: task.get_name()):
             task.cancel()  # The handler's first.
         await asyncio.wait(both)
-        assert (len(both), worker._task.cancelled(), cancellations) == (2, True, 1)
+        assert (len(both), worker._task.cancelled()) == (2, True)
+        # Before Python 3.11 no task knows whether it was cancelled already.
+        assert 1 <= cancellations <= (1 if sys.version_info >= (3, 11) else 2)
 
     run(main)
 
