@@ -33,7 +33,9 @@ impl<'a> Deposits<'a> {
     /// As [`Withdrawals::create`](crate::Withdrawals::create); besides, `user_email` is refused
     /// where it is no email.
     pub fn create(&self, deposit: CreateDeposit) -> Call<Deposit> {
-        Call::new(self.client, deposit.into_request(self.client), Deposit::read)
+        Call::new(self.client, deposit.into_request(self.client), |response, _| {
+            Deposit::read(response)
+        })
     }
 }
 

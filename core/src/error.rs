@@ -359,7 +359,7 @@ impl Error {
         self.with_outcome(Outcome::Unknown)
     }
 
-    /// The same failure, which sent nothing, after a try that may have reached the provider.
+    /// The same failure, which did nothing itself, after a try that may have been carried out.
     pub(crate) fn after_an_earlier_try(mut self) -> Self {
         self.0.message =
             format!("an earlier try may have been carried out; of the last: {}", self.0.message);

@@ -151,7 +151,8 @@ struct Body<'a> {
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct PaymentLink {
-    /// Where to send the customer. Always `https`, or `http` to this machine.
+    /// Where to send the customer. Always `https`, or `http` to this machine or to the simulator that
+    /// the client calls.
     pub url: String,
     /// The link's id, which the webhook brings as `order_id`. `None` where the answer has none:
     /// the documentation does not show one, and one integration reads it beside the URL (seen).
@@ -161,13 +162,13 @@ pub struct PaymentLink {
 }
 
 impl PaymentLink {
-    fn read(response: &Response) -> Result<Self, &'static str> {
+    fn read(response: &Response, called: &Url) -> Result<Self, &'static str> {
         let answer = response.object().ok_or("it is not a JSON object")?;
         let data = answer.object("data");
         let places = || std::iter::once(&answer).chain(data.as_ref());
         let url = places()
             .flat_map(|place| URL_FIELDS.iter().filter_map(|field| place.text(field)))
-            .find(|url| may_be_opened(url))
+            .find(|url| may_be_opened(url, called))
             .ok_or("it holds no link that is https")?;
         let id = places().find_map(|place: &Object<'_>| place.text_or_number("order_id"));
         Ok(Self { url, id, raw: response.clone() })
@@ -185,14 +186,15 @@ impl fmt::Debug for PaymentLink {
     }
 }
 
-/// Whether a customer's browser may be sent there.
-fn may_be_opened(url: &str) -> bool {
+/// Whether a customer's browser may be sent there. `called` is what the link was asked of: where that is
+/// `http`, it is a simulator.
+fn may_be_opened(url: &str, called: &Url) -> bool {
     // A parser passes over these; what shows the link elsewhere may not.
     let clean = !url.chars().any(|c| c.is_control() || c.is_whitespace());
     clean
         && Url::parse(url).is_ok_and(|url| match url.scheme() {
             "https" => true,
-            "http" => is_loopback(&url),
+            "http" => is_loopback(&url) || url.origin() == called.origin(),
             _ => false,
         })
 }

@@ -48,7 +48,7 @@ impl RawRequest {
     ///   client has, and asks for none.
     pub fn send(self) -> Call<Response> {
         let client = self.client.clone();
-        Call::new(&client, self.into_request(), read)
+        Call::new(&client, self.into_request(), |response, _| read(response))
     }
 
     fn into_request(self) -> Result<Request, Error> {

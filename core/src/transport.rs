@@ -74,7 +74,7 @@ pub(crate) struct Request {
 }
 
 /// Reads a success; the problem where it cannot be read.
-pub(crate) type Reader<T> = fn(&Response) -> Result<T, &'static str>;
+pub(crate) type Reader<T> = fn(&Response, &Url) -> Result<T, &'static str>;
 
 /// A call that is ready to be made: `.await` it.
 ///
@@ -237,7 +237,11 @@ impl Exchange {
                 Ok(value) => return Ok(value),
                 Err(failure) => failure,
             };
-            if failure.cause == Cause::NotSent && may_have_happened {
+            // What the last try says is of that one alone: the earlier one may have made a link.
+            let of_this_try_alone = failure.cause == Cause::NotSent
+                || (self.request.policy == Policy::Link
+                    && failure.error.outcome() == Some(Outcome::Rejected));
+            if of_this_try_alone && may_have_happened {
                 failure.error = failure.error.after_an_earlier_try();
             }
             may_have_happened |= failure.error.outcome() == Some(Outcome::Unknown);
@@ -268,14 +272,10 @@ impl Exchange {
     ) -> Result<T, Failure> {
         let result = tokio::time::timeout_at(deadline, self.answer(attempt, left)).await;
         let mut failure = match result {
-            Ok(Ok(response)) => {
-                self.watch.is_answered(response.status());
-                self.span.record("status", response.status());
-                match self.read(&response, read) {
-                    Ok(value) => return Ok(value),
-                    Err(failure) => failure,
-                }
-            }
+            Ok(Ok(response)) => match self.read(&response, read) {
+                Ok(value) => return Ok(value),
+                Err(failure) => failure,
+            },
             Ok(Err(failure)) => failure,
             Err(_) => timed_out(left, self.timeout),
         };
@@ -291,7 +291,7 @@ impl Exchange {
 
     fn read<T>(&self, response: &Response, read: Reader<T>) -> Result<T, Failure> {
         response::judge(response, || self.mask())?;
-        read(response).map_err(|problem| response::unreadable(response, problem))
+        read(response, &self.url).map_err(|problem| response::unreadable(response, problem))
     }
 
     /// Sends the request and reads the whole answer.
@@ -313,6 +313,8 @@ impl Exchange {
             .send()
             .await
             .map_err(|error| unanswered(error, left, &self.url))?;
+        self.watch.is_answered(response.status().as_u16());
+        self.span.record("status", response.status().as_u16());
 
         let too_long = |response: &reqwest::Response, read: &[u8]| {
             let partial = Response::new(

@@ -48,7 +48,7 @@ impl<'a> Wallets<'a> {
             credentials: Credentials::KeySecretAndEmail,
             json: None,
         };
-        Call::new(self.client, Ok(request), WalletList::read)
+        Call::new(self.client, Ok(request), |response, _| WalletList::read(response))
     }
 }
 

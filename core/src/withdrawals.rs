@@ -60,7 +60,9 @@ impl<'a> Withdrawals<'a> {
     ///   [`AccountBlocked`](crate::ErrorKind::AccountBlocked),
     ///   [`RateLimit`](crate::ErrorKind::RateLimit), [`Api`](crate::ErrorKind::Api).
     pub fn create(&self, withdrawal: CreateWithdrawal) -> Call<Withdrawal> {
-        Call::new(self.client, withdrawal.into_request(self.client), Withdrawal::read)
+        Call::new(self.client, withdrawal.into_request(self.client), |response, _| {
+            Withdrawal::read(response)
+        })
     }
 }
 

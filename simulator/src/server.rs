@@ -123,13 +123,13 @@ impl Shared {
         if self.settings.allowed_hosts.iter().any(|known| known.eq_ignore_ascii_case(name)) {
             return true;
         }
-        if !address.ip().is_loopback() && literal.is_some() {
+        let is_localhost = name.eq_ignore_ascii_case("localhost");
+        if !address.ip().is_loopback() && (literal.is_some() || is_localhost) {
             // Bound to a network on purpose, perhaps behind a mapped port. An attack by DNS
-            // needs a name, so an address is safe.
+            // needs a name of its own, so an address is safe.
             return true;
         }
-        let loopback =
-            name.eq_ignore_ascii_case("localhost") || literal.is_some_and(|ip| ip.is_loopback());
+        let loopback = is_localhost || literal.is_some_and(|ip| ip.is_loopback());
         loopback && port == address.port()
     }
 }

@@ -456,8 +456,6 @@ impl fmt::Debug for SimulatorBuilder {
     }
 }
 
-/// The key given, if it is one of a simulator; else a fresh one. The text of a key that is
-/// refused is not repeated: it may be a real one.
 /// Listens with room for many connections that come at once: with the usual room for 128 a load
 /// test's others would wait a second to be tried again.
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
@@ -470,6 +468,8 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(1024)
 }
 
+/// The key given, if it is one of a simulator; else a fresh one. The text of a key that is
+/// refused is not repeated: it may be a real one.
 fn key_or_fresh(given: Option<String>, what: &str) -> Result<String, Error> {
     match given {
         None => Ok(format!("{KEY_PREFIX}{}", random::hex_upper::<8>()?)),

@@ -67,7 +67,12 @@ async fn a_network_address_must_be_allowed_by_name() {
     let port = sim.address().port();
     assert_eq!(sim.url(), format!("http://127.0.0.1:{port}/wallet"));
     let address = format!("127.0.0.1:{port}").parse().unwrap();
-    for (host, status) in [("192.0.2.7:80", 200), ("simulator:8080", 200), ("evil.example", 421)] {
+    for (host, status) in [
+        ("192.0.2.7:80", 200),
+        ("simulator:8080", 200),
+        ("localhost:8080", 200),
+        ("evil.example", 421),
+    ] {
         let answer = send(address, "GET", "/", &[("host", host)], "").await.unwrap();
         assert_eq!(answer.status(), status, "{host}");
     }

@@ -11,7 +11,7 @@ use kazawallet::{
 };
 use kazawallet_simulator::scripted::{Script, ScriptedServer};
 use kazawallet_simulator::{Fault, Simulator};
-use serde_json::json;
+use serde_json::{Value, json};
 
 #[tokio::test]
 async fn it_counts_the_tries_and_tells_how_the_call_ended() {
@@ -93,9 +93,17 @@ async fn a_call_that_is_given_up_before_it_left_never_leaves() {
 }
 
 #[tokio::test]
-async fn a_payout_that_is_given_up_between_two_tries_is_not_tried_again() {
-    let retry = json!({ "do": "respond", "status": 429, "headers": { "retry-after": "1" } });
-    let script = Script::from_value(json!({ "steps": [retry] })).unwrap();
+async fn the_status_is_known_of_an_answer_that_cannot_be_read() {
+    let too_long = json!({ "do": "respond", "status": 200, "fill_to": 2_000_000 });
+    let (_server, client) = server_that(too_long).await;
+    let call = payout(&client);
+    let watch = call.watch();
+    assert_eq!(call.await.unwrap_err().kind(), ErrorKind::OutcomeUnknown);
+    assert_eq!((watch.status(), watch.outcome()), (Some(200), Some("unknown")));
+}
+
+async fn server_that(step: Value) -> (ScriptedServer, Client) {
+    let script = Script::from_value(json!({ "steps": [step] })).unwrap();
     let server = ScriptedServer::start(script).await.unwrap();
     let client = Client::builder("sim_key")
         .api_secret("sim_secret")
@@ -103,6 +111,13 @@ async fn a_payout_that_is_given_up_between_two_tries_is_not_tried_again() {
         .base_url(server.url())
         .build()
         .unwrap();
+    (server, client)
+}
+
+#[tokio::test]
+async fn a_payout_that_is_given_up_between_two_tries_is_not_tried_again() {
+    let retry = json!({ "do": "respond", "status": 429, "headers": { "retry-after": "1" } });
+    let (server, client) = server_that(retry).await;
     let call = payout(&client);
     let watch = call.watch();
     let call = tokio::spawn(call.into_future());

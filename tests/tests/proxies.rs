@@ -16,7 +16,8 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use kazawallet::{ErrorKind, Outcome};
+use kazawallet::{Client, CreatePaymentLink, ErrorKind, Outcome};
+use kazawallet_simulator::Simulator;
 use support::certificates::{self, Authority, BOTH};
 use support::child::{self, Errand};
 use support::http::{content, take_request};
@@ -296,6 +297,21 @@ async fn a_proxy_that_works_sees_where_to_and_nothing_else() {
         assert_eq!(request.header("x-api-key"), Some(merchant::KEY));
         assert_eq!(request.header("proxy-authorization"), None, "the provider is not the proxy");
     }
+}
+
+/// As in another container. It is its own proxy, since no test asks for its name.
+#[tokio::test]
+async fn a_simulator_elsewhere_gives_links_to_itself() {
+    let sim = Simulator::builder().allow_host("simulator.test").start().await.unwrap();
+    let client = Client::builder(sim.api_key())
+        .merchant_email(sim.merchant_email())
+        .base_url("http://simulator.test/wallet")
+        .proxy(format!("http://{}", sim.address()))
+        .build()
+        .unwrap();
+    let order = CreatePaymentLink::new("10.50".parse().unwrap(), "USD");
+    let link = client.payment_links().create(order).await.unwrap();
+    assert!(link.url.starts_with("http://simulator.test/pay/"), "{}", link.url);
 }
 
 #[tokio::test]
