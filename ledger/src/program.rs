@@ -2,6 +2,7 @@
 
 mod shown;
 
+use std::collections::BTreeSet;
 use std::error::Error as StdError;
 use std::ffi::OsString;
 use std::io::{self, Write as _};
@@ -251,7 +252,11 @@ async fn answer_from(
             let conflicts = ledger.conflicts(list.limit).await?;
             let columns =
                 ["received_at", "problem", "amount", "currency", "status", "order_id", "ref"];
-            shown::list(&conflicts, Some(&columns), list.limit, json, "")
+            let next = format!(
+                "Where the wallet shows that one paid which the ledger took for timed out: \
+                 {name} settle ORDER_ID paid --by NAME"
+            );
+            shown::list(&conflicts, Some(&columns), list.limit, json, &next)
         }
         Command::Decisions(list) => {
             let decisions = ledger.decisions(list.limit).await?;
@@ -325,7 +330,7 @@ fn summary_fields(summary: &Summary) -> Vec<Field> {
     ]
 }
 
-/// The most payouts that the summary counts one by one.
+/// The most that the summary counts one by one.
 const COUNTED: u32 = 1_000;
 
 async fn summary_text(ledger: &Ledger, summary: &Summary, name: &str) -> Result<String, Failure> {
@@ -336,11 +341,24 @@ async fn summary_text(ledger: &Ledger, summary: &Summary, name: &str) -> Result<
     let unresolved = ledger.unresolved(COUNTED).await?.len();
     let parked = summary.processing.get(&Processing::Parked).copied().unwrap_or(0);
 
+    let mut contradicted = BTreeSet::new();
+    for conflict in ledger.conflicts(COUNTED).await? {
+        let payment = ledger.payment(&conflict.order_id).await?;
+        if payment.is_some_and(|payment| payment.decision == Decision::TimedOut) {
+            contradicted.insert(conflict.order_id);
+        }
+    }
+
     let mut waiting = String::new();
     for (count, what, command) in [
         (unsettled, "payments that the ledger could not decide", "unsettled"),
         (unresolved as u64, "payouts whose outcome is unknown", "unresolved"),
         (parked, "payments whose handler failed too often", "parked"),
+        (
+            contradicted.len() as u64,
+            "payments that timed out, and that another delivery contradicts",
+            "conflicts",
+        ),
     ] {
         if count > 0 {
             let more = if count == u64::from(COUNTED) { " or more" } else { "" };

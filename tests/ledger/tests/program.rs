@@ -135,6 +135,24 @@ on_both_databases! {
         assert_eq!((&summary["orders"], &summary["conflicts"]), (&orders, &json!(0)));
     }
 
+    async fn a_payment_that_a_later_delivery_contradicts_waits_until_it_is_settled(shop: TestShop) {
+        let ledger = shop.ledger().await;
+        let id = shop.order(&ledger, "order-1").await;
+        let timed_out = Delivery::timed_out(&id, Job::PRICE, "order-1");
+        assert_eq!(receive(&shop, &ledger, &timed_out).await, Decision::TimedOut);
+        let paid = Delivery::paid(&id, Job::PRICE, "order-1");
+        assert_eq!(receive(&shop, &ledger, &paid).await, Decision::Conflict);
+        let waits = format!(
+            "  payments that timed out, and that another delivery contradicts: 1 ({PROGRAM} conflicts)\n"
+        );
+        let shown = run(&shop, &["summary"]).await.well();
+        assert!(shown.contains(&waits), "{shown}");
+        let settle = format!("{PROGRAM} settle ORDER_ID paid --by NAME");
+        assert!(run(&shop, &["conflicts"]).await.well().contains(&settle));
+        run(&shop, &["settle", &id, "paid", "--by", "Rima"]).await.well();
+        assert!(run(&shop, &["summary"]).await.well().ends_with("\nNothing waits for a person.\n"));
+    }
+
     async fn orders_that_are_overdue_are_listed(shop: TestShop) {
         let ledger = shop.ledger().await;
         assert_eq!(run(&shop, &["overdue"]).await.well(), "None.\n");

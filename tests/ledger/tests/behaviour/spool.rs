@@ -166,12 +166,7 @@ async fn what_waits_is_found_when_the_database_has_another_url() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_delivery_in_many_forms_does_not_fill_the_disk() {
-    let mut shop = TestShop::on(Database::Sqlite).await;
-    shop.shop.spool = Some(shop.spool());
-    let ledger = shop.ledger().await;
-    let id = shop.order(&ledger, "order-1").await;
-    let other = rusqlite::Connection::open(shop.file()).unwrap();
-    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let (shop, ledger, id, other) = locked_file().await;
     let bound = 20;
     for refs in [0..bound, bound..3 * bound] {
         let mut captured = JoinSet::new();
@@ -316,14 +311,20 @@ async fn end_sessions(url: &str, database: &str) {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_file_that_another_program_locks_is_waited_for_or_the_spool_is() {
+/// A shop with an order, whose file somebody else writes to, and the ledger with a spool.
+async fn locked_file() -> (TestShop, Ledger, String, rusqlite::Connection) {
     let mut shop = TestShop::on(Database::Sqlite).await;
     shop.shop.spool = Some(shop.spool());
     let ledger = shop.ledger().await;
     let id = shop.order(&ledger, "order-1").await;
     let other = rusqlite::Connection::open(shop.file()).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    (shop, ledger, id, other)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_another_program_locks_is_waited_for_or_the_spool_is() {
+    let (shop, ledger, id, other) = locked_file().await;
     let delivery = Delivery::paid(&id, Job::PRICE, "order-1");
     assert_eq!(receive(&shop, &ledger, &delivery).await, Decision::Spooled);
     other.execute_batch("COMMIT").unwrap();
