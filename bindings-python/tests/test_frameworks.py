@@ -18,12 +18,15 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from flask import Flask
 from framework_server import Answered, FrameworkServer
 from ledgers import delivery, sqlite, wait_until
 from programs import run
 from repository import SHARED_TESTS, NotUnderstood, hold_keys, read_file, same_json
 
-from kazawallet import AsyncLedger, ConfigurationError, Ledger, Webhook
+from kazawallet import AsyncLedger, ConfigurationError, Ledger, PaymentEvent, Webhook
+from kazawallet.contrib.flask import WebhookReceiver as FlaskReceiver
+from kazawallet.contrib.starlette import WebhookReceiver as StarletteReceiver
 from kazawallet.testing import Simulator
 
 TABLE = hold_keys(
@@ -365,6 +368,50 @@ def test_in_django_a_handler_that_fails_has_changed_nothing(
         environment={"DATABASE": str(tmp_path / "shop.db"), "BODIES": " ".join(bodies)},
     )
     assert ended.stdout.split("\n") == ["500", "200", "[('order-2',)]", ""], ended
+
+
+def test_a_receiver_that_cannot_start_has_kept_the_delivery(
+    tmp_path: Path, table_shop: Shop, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Without a secret nothing can be verified: what came waits in quarantine for one."""
+    body = table_shop.delivery("order-1")
+
+    async def main() -> None:
+        ledger = await AsyncLedger.open(sqlite(tmp_path, "none.db"))
+        receiver = StarletteReceiver(lambda: ledger, worker=False)
+        scope = {"type": "http", "method": "POST", "headers": [], "path": "/", "query_string": b""}
+        sent: list[Any] = []
+
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        await receiver(scope, receive, send)
+        assert sent[0]["status"] == 500
+        assert (await ledger.summary()).quarantined == 1
+        await ledger.close()
+
+    asyncio.run(main())
+    assert "could not be stored" in caplog.text
+    assert "the worker could not be started" in caplog.text
+
+
+def test_what_is_not_signed_makes_no_lines_in_the_log(
+    table_shop: Shop, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(event: PaymentEvent) -> None:
+        raise ValueError("no stock")
+
+    app = Flask("shop")
+    FlaskReceiver(table_shop.webhook, fail).init_app(app, "/webhooks/kazawallet")
+    evil = "order-1\n\x1b[2JERROR of an attacker\x9b"
+    body = delivery(table_shop.webhook, table_shop.links["order-1"], ref=evil)
+    assert app.test_client().post("/webhooks/kazawallet", data=body).status_code == 500
+    [record] = [record for record in caplog.records if record.name == "kazawallet"]
+    line, *_ = record.getMessage().splitlines()
+    assert "(ref order-1  [2JERROR of an attacker , fulfilled, " in line
 
 
 # --- the documentation --------------------------------------------------------------------------

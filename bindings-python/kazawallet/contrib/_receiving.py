@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import logging
 import os
+import re
 import threading
 import traceback
 from collections.abc import Callable
@@ -27,6 +28,7 @@ from .._kazawallet import (
 from .._ledger import Ledger, LedgerWorker, refuse_awaitable, refuse_handler
 
 _log = logging.getLogger("kazawallet")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 # --- what is answered ---------------------------------------------------------------------------
@@ -102,8 +104,10 @@ def answer_to(error: Exception) -> Answer:
 def answer_to_failed_handler(event: PaymentEvent, error: Exception) -> Answer:
     """The answer where the handler failed and nothing else remembers the event; the log does."""
     _log.error(
-        "the handler failed for the order id %s (ref %s, %s, %s %s), which will not come again: %s",
-        *(event.order_id, event.ref, event.status, event.amount, event.currency),
+        "the handler failed for the order id %s (%s), which will not come again: %s",
+        event.order_id,
+        # What is not signed may hold line breaks, to look like other lines of the log.
+        _CONTROL.sub(" ", f"ref {event.ref}, {event.status}, {event.amount} {event.currency}"),
         _told(error),
     )
     return NOT_PROCESSED

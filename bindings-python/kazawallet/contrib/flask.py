@@ -86,6 +86,9 @@ class WebhookReceiver(BlockingReceiver):
             app: The application.
             path: Where the deliveries arrive, such as `/webhooks/kazawallet`.
 
+        While you develop, reload with `flask run --debug`: with `app.run(debug=True)` the process that watches
+        for changes has a worker as well, whose handler is the one from before them.
+
         Raises:
             LedgerError: the ledger cannot be opened.
         """

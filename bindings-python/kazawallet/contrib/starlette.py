@@ -41,6 +41,7 @@ from ._receiving import (
     check_given,
     check_opened,
     log_late_start,
+    log_missing_worker,
     log_not_reverified,
     log_receipt,
     refusal_before_reading,
@@ -259,14 +260,17 @@ class WebhookReceiver:
     async def _receive(self, body: bytes) -> Answer:
         if self._webhook is not None:
             return await self._verify(self._webhook, body)
+        answer = RECEIVED
         try:
-            if not self._started and not self._stopped:
-                log_late_start()
-                await self.start()
+            if self._ledger is None and not self._stopped:
+                async with self._changing:
+                    await self._open()
             log_receipt(await self.ledger.receive(body))
         except Exception as error:
-            return answer_to(error)
-        return RECEIVED
+            answer = answer_to(error)
+        # Not before: a worker that cannot be started must not cost a delivery.
+        await self._start_or_log()
+        return answer
 
     async def _verify(self, webhook: Webhook, body: bytes) -> Answer:
         assert self._handler is not None
@@ -280,9 +284,7 @@ class WebhookReceiver:
             return answer_to_failed_handler(event, error)
         return RECEIVED
 
-    async def _start(self) -> None:
-        if self._webhook is not None or self._started:
-            return
+    async def _open(self) -> AsyncLedger:
         if self._ledger is None:
             assert self._opener is not None
             opened = self._opener()
@@ -290,15 +292,32 @@ class WebhookReceiver:
                 opened = await opened
             check_opened(opened, AsyncLedger)
             self._ledger = opened
+        return self._ledger
+
+    async def _start(self) -> None:
+        if self._webhook is not None or self._started:
+            return
+        ledger = await self._open()
         # Recovers what a forgotten rotation of keys refused, and fails where there is no key at all.
         try:
-            await self._ledger.reverify()
+            await ledger.reverify()
         except LedgerError as error:
             log_not_reverified(error)
         if self._has_worker:
             assert self._handler is not None
-            self._worker = self._ledger.process(self._handler)
+            self._worker = ledger.process(self._handler)
         self._started = True
+
+    async def _start_or_log(self) -> None:
+        """For an application that does not start its receiver."""
+        if self._started or self._stopped or self._changing.locked():
+            return
+        log_late_start()
+        async with self._changing:
+            try:
+                await self._start()
+            except Exception as error:
+                log_missing_worker(error)
 
 
 def _content_length(request: Request) -> int | None:
