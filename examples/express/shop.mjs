@@ -95,7 +95,7 @@ app.get('/orders/:ref/return', async ({ params: { ref } }, response) => {
   );
 });
 
-// In a real shop the payouts are behind a login.
+// In a real shop the payouts are behind a login, and the form has a token against other sites' posts.
 const PAYOUT_FORM = `<form method="post">
   <p><label>Reference <input name="reference" required></label></p>
   <p><label>Amount in USD <input name="amount" required></label></p>

@@ -99,6 +99,7 @@ PAYOUT_FORM = """<form method="post">
 <button>Pay out</button></form>"""
 
 
+# In a real shop the payouts are behind a login, and the form has a token against other sites' posts.
 @app.get("/payouts")
 async def payout_form() -> str:
     return page("Pay out", PAYOUT_FORM)

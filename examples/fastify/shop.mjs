@@ -18,6 +18,7 @@ app.register(webhookReceiver(ledger, onPayment), { path: '/webhooks/kazawallet' 
 app.addHook('onClose', () => ledger.close());
 
 app.get('/', async (_, reply) => {
+  // In a shop: the order's id and price in your database.
   const order = { ref: 'order-42', amount: '10.50', currency: 'USD' };
   return reply.redirect((await ledger.createPaymentLink(order)).url);
 });

@@ -18,6 +18,7 @@ await receive.start(); // What came before a restart is handled now.
 const app = new Hono();
 app.all('/webhooks/kazawallet', (context) => receive(context.req.raw));
 app.get('/', async (context) => {
+  // In a shop: the order's id and price in your database.
   const order = { ref: 'order-42', amount: '10.50', currency: 'USD' };
   return context.redirect((await ledger.createPaymentLink(order)).url);
 });

@@ -43,6 +43,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .route("/orders/{reference}", get(show_order))
         .route("/orders/{reference}/pay", post(pay))
         .route("/orders/{reference}/return", get(come_back))
+        // In a real shop behind a login, the form with a token against other sites' posts.
         .route("/payouts", get(payout_form).post(pay_out))
         .route("/webhooks/kazawallet", webhook_route(ledger.clone()))
         .with_state(shop.clone());
