@@ -154,6 +154,12 @@ impl PaymentMethod {
 /// The fields as the wire wants them: an object, in the documentation's order.
 pub(crate) struct Fields<'a>(&'a [(String, String)]);
 
+impl Fields<'_> {
+    pub(crate) fn if_any(self) -> Option<Self> {
+        (!self.0.is_empty()).then_some(self)
+    }
+}
+
 impl Serialize for Fields<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.0.len()))?;

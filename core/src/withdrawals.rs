@@ -115,7 +115,7 @@ impl CreateWithdrawal {
             amount: self.amount.as_str(),
             note: self.note.as_deref(),
             payment_method: method.id(),
-            fields: method.fields(),
+            fields: method.fields().if_any(),
         };
         Ok(Request {
             method: Method::POST,
@@ -138,7 +138,8 @@ impl fmt::Debug for CreateWithdrawal {
     }
 }
 
-/// The request as the documentation shows it.
+/// The request as the documentation shows it. Its `note` and its `fields` are not required (the
+/// provider's reference).
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Body<'a> {
@@ -148,7 +149,8 @@ struct Body<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<&'a str>,
     payment_method: &'a str,
-    fields: Fields<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fields: Option<Fields<'a>>,
 }
 
 /// A withdrawal that the provider answered without an error. Look at the status.

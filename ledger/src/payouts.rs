@@ -368,7 +368,10 @@ impl Intent {
         let currency = storable(&currency.to_ascii_uppercase());
         // As it would be sent, so that a phone written in another way is the same phone.
         let sent: serde_json::Value = serde_json::from_slice(json).unwrap_or_default();
-        let details = serde_json::json!({ "fields": sent.get("fields"), "note": sent.get("note") });
+        // A payout without fields sends none. Its terms are what they were when it sent `{}`, so that a
+        // reference from then keeps them.
+        let fields = sent.get("fields").cloned().unwrap_or_else(|| serde_json::json!({}));
+        let details = serde_json::json!({ "fields": fields, "note": sent.get("note") });
         let terms = serde_json::json!([amount.shortest(), currency, payment_method, details]);
         Self {
             reference,

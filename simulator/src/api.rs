@@ -541,12 +541,14 @@ impl Fields {
         known_merchant(shared, self.text(name)?)
     }
 
-    /// The payment method's own fields: an object of strings.
-    fn custom(&self) -> Result<&Map<String, Value>, Refusal> {
+    /// The payment method's own fields: an object of strings, which a method without fields lacks.
+    fn custom(&self) -> Result<Map<String, Value>, Refusal> {
         match self.get("fields") {
-            Some(Value::Object(custom)) if custom.values().all(Value::is_string) => Ok(custom),
+            Some(Value::Object(custom)) if custom.values().all(Value::is_string) => {
+                Ok(custom.clone())
+            }
             Some(Value::Object(_)) => Err(Refusal::validation("fields must hold strings only")),
-            None => Err(Refusal::validation("fields is required")),
+            None => Ok(Map::new()),
             Some(_) => Err(Refusal::validation("fields must be an object")),
         }
     }

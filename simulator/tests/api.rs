@@ -221,8 +221,8 @@ async fn a_malformed_request_is_refused_and_nothing_moves() {
     }
     for (path, body, names) in [
         (LINK, &link, &["amount", "currency", "email"][..]),
-        (PAYOUT, &payout, &["email", "currency", "amount", "paymentMethod", "fields"][..]),
-        (DEPOSIT, &deposit, &["merchantEmail", "email", "currency", "amount", "fields"][..]),
+        (PAYOUT, &payout, &["email", "currency", "amount", "paymentMethod"][..]),
+        (DEPOSIT, &deposit, &["merchantEmail", "email", "currency", "amount"][..]),
     ] {
         for name in names {
             bad.push((path, without(body.clone(), name), "is required"));
