@@ -279,7 +279,7 @@ export class Webhook {
   /**
    * The `secret` field that the provider would send for an amount and an order id, for tests: base64
    * of HMAC-SHA512, keyed with the API secret, over the SHA-256 of `amount:::order_id:::key`
-   * (documented).
+   * (documented). The amount may be zero, as that of a link that timed out.
    *
    * @throws ValidationError where the amount is no plain number.
    * @throws TypeError where the amount is a number with a fraction, or the order id is no string.

@@ -117,7 +117,7 @@ pub fn extra_fields(webhook: &Webhook, body: String) -> Result<Vec<Vec<String>>>
 /// The signature of an amount and an order id.
 #[napi(catch_unwind)]
 pub fn sign(webhook: &Webhook, amount: String, order_id: String) -> Either<String, CoreError> {
-    match Amount::from_str(&amount) {
+    match Amount::from_delivery(&amount) {
         Ok(amount) => Either::A(webhook.sign(&amount, &order_id)),
         Err(error) => Either::B(error.into()),
     }

@@ -328,7 +328,7 @@ class Webhook:
     def sign(self, *, amount: str | int | Decimal, order_id: str) -> str:
         """The `secret` field that the provider would send for an amount and an order id, for tests:
         base64 of HMAC-SHA512, keyed with the API secret, over the SHA-256 of
-        `amount:::order_id:::key` (documented).
+        `amount:::order_id:::key` (documented). The amount may be zero, as that of a link that timed out.
 
         Raises:
             ValidationError: the amount is no plain number.

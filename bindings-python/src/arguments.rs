@@ -56,6 +56,12 @@ pub(crate) fn exact_amount(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Amo
     Amount::from_str(&text).map_err(|error| errors::to_python(value.py(), error))
 }
 
+/// An amount as a delivery has it, which may be zero.
+pub(crate) fn delivered_amount(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Amount> {
+    let text = amount_text(name, value)?;
+    Amount::from_delivery(&text).map_err(|error| errors::to_python(value.py(), error))
+}
+
 /// The text of an amount, which the core has yet to judge.
 pub(crate) fn amount_text(name: &str, value: &Bound<'_, PyAny>) -> PyResult<String> {
     if let Ok(text) = value.cast::<PyString>() {

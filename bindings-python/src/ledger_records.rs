@@ -41,8 +41,8 @@ impl FromPyObject<'_, '_> for Exact {
 
     fn extract(value: Borrowed<'_, '_, PyAny>) -> PyResult<Self> {
         let text: String = value.call_method1("__format__", ("f",))?.extract()?;
-        let amount = kazawallet::Amount::from_ledger(&text);
-        Ok(Self(amount.ok_or_else(|| PyValueError::new_err("this is no amount"))?))
+        let amount = kazawallet::Amount::from_delivery(&text);
+        Ok(Self(amount.map_err(|_| PyValueError::new_err("this is no amount"))?))
     }
 }
 

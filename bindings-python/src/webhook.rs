@@ -6,7 +6,9 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyByteArray, PyBytes, PyDict, PyMemoryView, PyString};
 
-use crate::arguments::{exact_amount, option_text, optional_text, text, type_name};
+use crate::arguments::{
+    delivered_amount, exact_amount, option_text, optional_text, text, type_name,
+};
 use crate::errors;
 use crate::results::decimal;
 
@@ -96,14 +98,14 @@ impl Webhook {
 
     /// The `secret` field that the provider would send for an amount and an order id, for tests:
     /// base64 of HMAC-SHA512, keyed with the API secret, over the SHA-256 of
-    /// `amount:::order_id:::key` (documented).
+    /// `amount:::order_id:::key` (documented). The amount may be zero, as that of a link that timed out.
     ///
     /// Raises:
     ///     ValidationError: the amount is no plain number.
     ///     TypeError: the amount is a `float` or a `bool`.
     #[pyo3(signature = (*, amount, order_id))]
     fn sign(&self, amount: &Bound<'_, PyAny>, order_id: &Bound<'_, PyAny>) -> PyResult<String> {
-        Ok(self.core.sign(&exact_amount("amount", amount)?, &text("order_id", order_id)?))
+        Ok(self.core.sign(&delivered_amount("amount", amount)?, &text("order_id", order_id)?))
     }
 
     fn __repr__(&self) -> &'static str {

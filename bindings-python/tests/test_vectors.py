@@ -139,17 +139,18 @@ class Taker(NamedTuple):
     give: Callable[[Client, Any], object]
 
 
+WITHDRAWALS = Taker(
+    "withdrawals",
+    lambda client, amount: client.withdrawals.create(
+        amount=amount,
+        currency="USD",
+        payment_method=PaymentMethod.custom(id="37", fields={"name": "n"}),
+    ),
+)
 TAKERS = [
+    WITHDRAWALS,
     Taker(
         "links", lambda client, amount: client.payment_links.create(amount=amount, currency="USD")
-    ),
-    Taker(
-        "withdrawals",
-        lambda client, amount: client.withdrawals.create(
-            amount=amount,
-            currency="USD",
-            payment_method=PaymentMethod.custom(id="37", fields={"name": "n"}),
-        ),
     ),
     Taker(
         "deposits",
@@ -197,8 +198,8 @@ def test_no_amount_is_missing() -> None:
 def test_a_good_amount_is_sent_as_it_is(
     case: dict[str, Any], client: Client, simulator: Simulator
 ) -> None:
-    call = partial(client.payment_links.create, amount=case["text"], currency="USD")
-    assert sent_amount(simulator, call) == case["text"]
+    # A payment link takes fewer: those that its webhook's signature can be found by.
+    assert sent_amount(simulator, partial(WITHDRAWALS.give, client, case["text"])) == case["text"]
 
 
 @pytest.mark.parametrize("case", by_text(GOOD))
@@ -239,6 +240,10 @@ def test_a_bad_amount_is_refused(
     case: dict[str, Any], taker: Taker, client: Client, simulator: Simulator
 ) -> None:
     seen_before = len(simulator.requests)
+    if taker.name == "sign" and case["why"] == "zero":
+        signed = delivery(case["text"], "pl_1", taker.give(client, case["text"]))
+        assert same_decimal(WEBHOOK.verify(signed).amount, case["text"])
+        return
     with pytest.raises(ValidationError) as caught:
         taker.give(client, case["text"])
     assert len(simulator.requests) == seen_before
@@ -272,13 +277,17 @@ def typed_value(kind: str, written: Any) -> object:
 def typed_cases() -> Iterator[Any]:
     for number, case in enumerate(AMOUNTS["typed"]):
         expected = {"text", "error"} & case.keys()
-        kinds = case.keys() - expected
+        kinds = case.keys() - expected - {"signed"}
         if len(expected) != 1 or len(kinds) != 1 or case.get("error", "validation") not in ERRORS:
             raise NotUnderstood(f"typed: {case}")
         [kind] = kinds
         value = typed_value(kind, case[kind])
         yield pytest.param(
-            value, case.get("text"), case.get("error"), id=f"{number}-{kind}-{str(case[kind])[:24]}"
+            value,
+            case.get("text"),
+            case.get("error"),
+            case.get("signed"),
+            id=f"{number}-{kind}-{str(case[kind])[:24]}",
         )
 
 
@@ -286,16 +295,20 @@ ERRORS: dict[str, type[Exception]] = {"validation": ValidationError, "type_error
 
 
 @pytest.mark.parametrize("taker", TAKERS, ids=lambda taker: taker.name)
-@pytest.mark.parametrize(("value", "text", "error"), list(typed_cases()))
+@pytest.mark.parametrize(("value", "text", "error", "signed"), list(typed_cases()))
 def test_an_amount_of_another_type(
     value: object,
     text: str | None,
     error: str | None,
+    signed: str | None,
     taker: Taker,
     client: Client,
     simulator: Simulator,
 ) -> None:
     seen_before = len(simulator.requests)
+    if signed is not None and taker.name == "sign":
+        assert taker.give(client, value) == WEBHOOK.sign(amount=signed, order_id="pl_1")
+        return
     if error is not None:
         with pytest.raises(ERRORS[error]) as caught:
             taker.give(client, value)

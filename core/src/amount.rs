@@ -11,6 +11,9 @@ use crate::error::Error;
 /// The most digits an amount may have, the point not counted.
 const MAX_DIGITS: usize = 40;
 
+/// The most decimals of a text that the provider may have signed: a payment link is made with no more.
+pub(crate) const MOST_SIGNED_DECIMALS: usize = 8;
+
 /// An exact, positive decimal amount of money, kept as the text it was given as.
 ///
 /// The signature of a webhook covers the amount's text, so `10.50` and `10.5` are not the same
@@ -33,7 +36,8 @@ const MAX_DIGITS: usize = 40;
 ///   [`Validation`](crate::ErrorKind::Validation) on field `amount` that says what to write.
 /// - An integer, with `TryFrom<u64>`.
 /// - A `rust_decimal::Decimal`, with the crate feature `rust_decimal`.
-/// - A webhook or a balance that was read. These may be zero, and a balance may be negative.
+/// - A webhook or a balance that was read. These may be zero, and a balance may be negative. For
+///   tests, [`from_delivery`](Self::from_delivery) reads an amount as a webhook carries it.
 #[derive(Clone)]
 pub struct Amount {
     text: Box<str>,
@@ -52,7 +56,24 @@ impl Amount {
         value.whole.is_empty() && value.fraction.is_empty()
     }
 
-    /// An amount as a webhook carries it: plain digits, zero allowed.
+    /// Reads an amount as a webhook carries it: plain digits, and it may be zero, as that of a link that
+    /// timed out. For [`Webhook::sign`](crate::Webhook::sign) in tests.
+    ///
+    /// ```
+    /// use kazawallet::Amount;
+    ///
+    /// assert!(Amount::from_delivery("0.00")?.is_zero());
+    /// assert!("0.00".parse::<Amount>().is_err());
+    /// # Ok::<(), kazawallet::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Validation`](crate::ErrorKind::Validation) on field `amount` if it is not plain digits.
+    pub fn from_delivery(text: &str) -> Result<Self, Error> {
+        Self::from_webhook(text).map_err(invalid)
+    }
+
+    /// As [`from_delivery`](Self::from_delivery), with the bare reason.
     pub(crate) fn from_webhook(text: &str) -> Result<Self, String> {
         check_digits(text)?;
         Ok(Self { text: text.into() })
@@ -92,14 +113,9 @@ impl Amount {
         format!("{sign}{whole}{point}{fraction}")
     }
 
-    /// An amount that a webhook brought and the ledger recorded: zero is allowed.
-    #[doc(hidden)]
-    pub fn from_ledger(text: &str) -> Option<Self> {
-        Self::from_webhook(text).ok()
-    }
-
-    /// The exactly equal texts that a signature may have been made over, after the literal one:
-    /// the shortest form, then the form with two decimals where that loses nothing.
+    /// The exactly equal texts that a signature may have been made over, after the literal one: the
+    /// shortest form, then each longer one with up to eight decimals. A shop's number of decimals is its
+    /// own.
     pub(crate) fn equal_forms(&self) -> impl Iterator<Item = Cow<'_, str>> {
         let Value { whole, fraction, .. } = self.value();
         let whole = if whole.is_empty() { "0" } else { whole };
@@ -108,9 +124,9 @@ impl Amount {
         } else {
             Cow::Owned(format!("{whole}.{fraction}"))
         };
-        let two_decimals =
-            (fraction.len() <= 2).then(|| Cow::Owned(format!("{whole}.{fraction:0<2}")));
-        std::iter::once(shortest).chain(two_decimals).filter(|form| form.as_ref() != self.as_str())
+        let longer = (fraction.len() + 1..=MOST_SIGNED_DECIMALS)
+            .map(move |decimals| Cow::Owned(format!("{whole}.{fraction:0<decimals$}")));
+        std::iter::once(shortest).chain(longer).filter(|form| form.as_ref() != self.as_str())
     }
 
     fn value(&self) -> Value<'_> {

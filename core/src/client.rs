@@ -154,6 +154,12 @@ impl Client {
         self.inner.timeout
     }
 
+    /// Scheme, host and port of the base URL, for the ledger: what made a link.
+    #[doc(hidden)]
+    pub fn origin(&self) -> String {
+        self.inner.base_url.origin().ascii_serialization()
+    }
+
     pub(crate) fn inner(&self) -> &Inner {
         &self.inner
     }

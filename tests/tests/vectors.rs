@@ -86,6 +86,9 @@ struct BadAmount {
 struct TypedAmount {
     text: Option<String>,
     error: Option<String>,
+    /// What `sign` takes in the languages in which it is given a value.
+    #[serde(rename = "signed")]
+    _signed: Option<String>,
     #[serde(flatten)]
     given: BTreeMap<String, Value>,
 }
@@ -329,6 +332,11 @@ fn bad_amounts_are_refused() {
             failures.push(format!("{text:?} ({why}) is taken"));
             continue;
         };
+        let zero = Amount::from_delivery(&text).is_ok_and(|amount| amount.is_zero());
+        if zero != (why == "zero") {
+            failures
+                .push(format!("{text:?} ({why}): as a delivery has it, it is not as it should be"));
+        }
         let seen = (error.kind(), error.code(), error.field(), error.outcome());
         let wanted = (ErrorKind::Validation, "validation", Some("amount"), Some(Outcome::NotSent));
         if seen != wanted {
@@ -382,7 +390,7 @@ fn typed_amount(kind: &str, given: &Value) -> Option<Result<Amount, Error>> {
 #[test]
 fn typed_amounts() {
     let mut seen = BTreeMap::new();
-    for TypedAmount { text, error, given } in load::<Amounts>("amounts.json").typed {
+    for TypedAmount { text, error, given, .. } in load::<Amounts>("amounts.json").typed {
         assert_eq!(given.len(), 1, "{given:?}");
         let (kind, given) = given.first_key_value().unwrap();
         let Some(amount) = typed_amount(kind, given) else { continue };

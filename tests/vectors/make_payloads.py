@@ -250,9 +250,65 @@ def order_ids():
         '{"id": "12", ' + json_body()[1:],
         event(extra={"id": '"12"'}),
     )
-    forged(
-        "id does not stand in where order_id is there",
+    # The provider's own code knows the link's id as `id`, its documentation as `order_id`.
+    good(
+        "order_id is not signed and id is, json",
         json_body(order_id='"pl_other"', id=quoted(ORDER_ID)),
+        event(extra={"order_id": '"pl_other"'}),
+    )
+    good(
+        "order_id is not signed and id is, form",
+        form_body(order_id="pl_other", id=ORDER_ID),
+        event(extra={"order_id": '"pl_other"'}),
+    )
+    good(
+        "order_id is a number that is not signed, and id is a number that is",
+        json_body(signed=(AMOUNT, "4711"), order_id="9007199254740993", id="4711"),
+        event(order_id="4711", extra={"order_id": "9007199254740993"}),
+    )
+    good(
+        "id is signed, with another form of the amount",
+        json_body(signed=("10.500", ORDER_ID), order_id='"pl_other"', id=quoted(ORDER_ID)),
+        event(extra={"order_id": '"pl_other"'}),
+    )
+    good(
+        "id is signed with the previous key",
+        json_body(
+            order_id='"pl_other"',
+            id=quoted(ORDER_ID),
+            secret=quoted(sign(api_key="OLD0KEY", api_secret="OLD0SECRET")),
+        ),
+        event(extra={"order_id": '"pl_other"'}),
+        previous=[("OLD0KEY", "OLD0SECRET")],
+    )
+    good(
+        "order_id and id are the same",
+        json_body(id=quoted(ORDER_ID)),
+        event(extra={"id": quoted(ORDER_ID)}),
+    )
+    good(
+        "id in place of an order_id that is empty, json",
+        json_body(order_id='""', id=quoted(ORDER_ID)),
+        event(extra={"order_id": '""'}),
+    )
+    good(
+        "id in place of an order_id that is empty, form",
+        form_body(order_id="", id=ORDER_ID),
+        event(extra={"order_id": '""'}),
+    )
+    good(
+        "an id that is no id stays in extra",
+        json_body(id='{"a": 1}'),
+        event(extra={"id": '{"a": 1}'}),
+    )
+    good(
+        "an id that is null stays in extra",
+        json_body(id="null"),
+        event(extra={"id": "null"}),
+    )
+    forged(
+        "neither order_id nor id is signed",
+        json_body(order_id='"pl_other"', id='"pl_another"'),
     )
     for number in ["4711", "0", "123456789012345678901234567890"]:
         good(
@@ -349,11 +405,6 @@ def order_ids():
     refused("order_id is empty, form", form_body(order_id=""), "order_id")
     refused("order_id is null", json_body(order_id="null"), "order_id")
     refused(
-        "an empty order_id is not replaced by id",
-        json_body(order_id='""', id=quoted(ORDER_ID)),
-        "order_id",
-    )
-    refused(
         "names of fields have their case",
         json_body(order_id=None, more=f', "Order_Id": "{ORDER_ID}"'),
         "order_id",
@@ -415,6 +466,12 @@ def amounts():
         ("10.505", "10.5050"),
         ("3000000", "3000000.00"),
         ("0.01", "0.010"),
+        ("10.0", "10"),
+        ("10.000", "10.00"),
+        ("10.500", "10.5"),
+        ("10.00000000", "10"),
+        ("0.12345678", "0.123456780"),
+        ("0.00000001", "0.000000010"),
     ]:
         good(
             f"signed over {signed}, sent as the text {wire}",
@@ -427,6 +484,11 @@ def amounts():
         ("10", "10.00"),
         ("10.50", "10.5"),
         ("10.5", "10.50"),
+        # A shop's decimals are its own, and a JSON number may have lost them.
+        *((f"10.5{'0' * zeros}", "10.5") for zeros in range(2, 8)),
+        *((f"10.{'0' * zeros}", "10") for zeros in range(3, 9)),
+        ("0.100", "0.1"),
+        ("10.505000", "10.505"),
     ]:
         good(
             f"signed over {signed}, sent as the number {wire}",
@@ -438,7 +500,12 @@ def amounts():
         form_body(signed=("10", ORDER_ID), amount="10.00"),
         event(amount="10.00"),
     )
-    for signed in ["0010.50", "10.5", "10.50"]:
+    good(
+        "signed over 10.500, sent as 10.5 in a form",
+        form_body(signed=("10.500", ORDER_ID), amount="10.5"),
+        event(amount="10.5"),
+    )
+    for signed in ["0010.50", "10.5", "10.50", "10.500"]:
         good(
             f"leading zeros: signed over {signed}, sent as 0010.50",
             json_body(signed=(signed, ORDER_ID), amount='"0010.50"'),
@@ -463,10 +530,11 @@ def amounts():
             json_body(signed=(signed, ORDER_ID), amount=quoted(wire)),
         )
     for signed, wire in [
-        ("10.0", "10"),
-        ("10.000", "10.00"),
-        ("10.500", "10.5"),
+        ("10.000000000", "10"),
+        ("10.500000000", "10.5"),
+        ("0.1234567890", "0.12345678900"),
         ("010", "10"),
+        ("010.50", "10.5"),
     ]:
         forged(
             f"signed over {signed}, sent as {wire}: equal, but no form that is tried",
@@ -556,6 +624,7 @@ def statuses():
         ("0.00", '"0"', "0"),
         ("0", "0", "0"),
         ("0", "0.0", "0.0"),
+        ("0.000", "0", "0"),
         ("000", '"000"', "000"),
     ]:
         good(

@@ -79,10 +79,11 @@ impl Webhook {
     /// Reads a delivery's body, JSON or form-encoded, and checks its signature. There is no other
     /// way to a [`PaymentEvent`].
     ///
-    /// The signature is computed over the amount's literal text and compared in constant time;
-    /// where it does not hold, over the exactly equal shortest and two-decimal forms, since the
-    /// provider seems to sign the amount as it was given when the link was made (seen); then with
-    /// each previous key.
+    /// The signature is computed over the amount's literal text and compared in constant time. If it
+    /// does not hold, it is computed over each exactly equal form with up to eight decimals, since the
+    /// provider signs the text that the link was made with (its own code), and then with each previous
+    /// key. If the delivery has both an `order_id` and an `id`, and they differ, the one that the
+    /// signature covers is the event's, and the other one is in [`extra`](PaymentEvent::extra).
     ///
     /// # Errors
     /// - [`WebhookPayload`](ErrorKind::WebhookPayload): the body is larger than 64 KiB or not
@@ -93,8 +94,11 @@ impl Webhook {
     pub fn verify(&self, body: impl AsRef<[u8]>) -> Result<PaymentEvent, Error> {
         let body = body.as_ref();
         let payload = Payload::read(body)?;
-        if self.is_genuine(&payload) {
+        if self.is_genuine(&payload, &payload.order_id) {
             return Ok(PaymentEvent::from_verified(payload, body));
+        }
+        if payload.other.as_ref().is_some_and(|other| self.is_genuine(&payload, &other.id)) {
+            return Ok(PaymentEvent::from_verified(payload.with_other_id(), body));
         }
         Err(Error::new(
             ErrorKind::SignatureVerification,
@@ -106,7 +110,8 @@ impl Webhook {
 
     /// The `secret` field that the provider would send for an amount and an order id, for tests:
     /// base64 of HMAC-SHA512, keyed with the API secret, over the SHA-256 of
-    /// `amount:::order_id:::key` (documented).
+    /// `amount:::order_id:::key` (documented). For the zero of a link that timed out, see
+    /// [`Amount::from_delivery`].
     ///
     /// ```
     /// let webhook = kazawallet::Webhook::new("81A107141716", "888B6B8877F8")?;
@@ -126,9 +131,9 @@ impl Webhook {
         Some((payload.order_id.into_owned(), payload.reference.map(Cow::into_owned)))
     }
 
-    fn is_genuine(&self, payload: &Payload<'_>) -> bool {
+    fn is_genuine(&self, payload: &Payload<'_>, order_id: &str) -> bool {
         let holds = |signer: &Signer| {
-            let over = |amount: &str| signer.matches(amount, &payload.order_id, &payload.secret);
+            let over = |amount: &str| signer.matches(amount, order_id, &payload.secret);
             over(payload.amount.as_str()) || payload.amount.equal_forms().any(|form| over(&form))
         };
         holds(&self.current) || self.previous.iter().any(holds)

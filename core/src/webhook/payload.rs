@@ -13,11 +13,15 @@ use crate::error::Error;
 
 pub(super) const MAX_BODY: usize = 64 * 1024;
 const MAX_FIELD: usize = 1024;
+/// The link's id, as the documentation names it, and as the provider's own code does.
+const ORDER_ID: &str = "order_id";
+const ID: &str = "id";
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// The fields of a delivery, well-formed but not verified.
 pub(super) struct Payload<'a> {
     pub(super) order_id: Cow<'a, str>,
+    pub(super) other: Option<OtherId<'a>>,
     pub(super) secret: Cow<'a, str>,
     pub(super) amount: Amount,
     pub(super) status: Cow<'a, str>,
@@ -46,6 +50,39 @@ impl<'a> Payload<'a> {
         }
         fields.check()
     }
+
+    /// Takes the other id for the link's, since it is the one that is signed. The `order_id` is kept in
+    /// its place.
+    pub(super) fn with_other_id(mut self) -> Self {
+        if let Some(other) = self.other.take() {
+            self.order_id = other.id;
+            self.extra.remove(ID);
+            self.extra.insert(ORDER_ID.to_owned(), other.order_id_as_json);
+        }
+        self
+    }
+}
+
+/// An `id` that says something else than the `order_id` beside it: the signature tells which one is the
+/// link's.
+pub(super) struct OtherId<'a> {
+    pub(super) id: Cow<'a, str>,
+    order_id_as_json: Box<RawValue>,
+}
+
+impl<'a> OtherId<'a> {
+    fn read(
+        order_id: &str,
+        on_the_wire: Option<Wire<'a>>,
+        id: Wire<'a>,
+    ) -> Result<Option<Self>, Error> {
+        // One that cannot be an id is of use to nobody but the reader of `extra`.
+        let id = optional(ID, Some(id), Accept::Integer).unwrap_or_default();
+        let (Some(id), Some(on_the_wire)) = (id.filter(|id| id != order_id), on_the_wire) else {
+            return Ok(None);
+        };
+        Ok(Some(Self { id, order_id_as_json: on_the_wire.into_json()? }))
+    }
 }
 
 fn not_a_delivery() -> Error {
@@ -56,6 +93,7 @@ fn not_a_delivery() -> Error {
 }
 
 /// A field's value as the wire has it.
+#[derive(Clone)]
 enum Wire<'a> {
     /// The text of a JSON value.
     Json(&'a RawValue),
@@ -90,8 +128,8 @@ enum Slot {
 impl Slot {
     fn of(key: &str) -> Self {
         match key {
-            "order_id" => Self::OrderId,
-            "id" => Self::Id,
+            ORDER_ID => Self::OrderId,
+            ID => Self::Id,
             "secret" => Self::Secret,
             "amount" => Self::Amount,
             "status" => Self::Status,
@@ -119,13 +157,22 @@ impl<'a> Fields<'a> {
     }
 
     fn check(mut self) -> Result<Payload<'a>, Error> {
-        // A null is as good as nothing there.
-        let order_id = match (self.order_id.filter(|value| !value.is_null()), self.id) {
+        let on_the_wire = self.order_id.clone();
+        let order_id = optional(ORDER_ID, self.order_id, Accept::Integer)?;
+        let (order_id, other) = match (order_id, self.id) {
             (Some(order_id), Some(id)) => {
-                self.extra.insert("id".to_owned(), id);
-                Some(order_id)
+                let other = OtherId::read(&order_id, on_the_wire, id.clone())?;
+                self.extra.insert(ID.to_owned(), id);
+                (Some(order_id), other)
             }
-            (order_id, id) => order_id.or(id),
+            (Some(order_id), None) => (Some(order_id), None),
+            (None, id) => {
+                // A null is as good as nothing there.
+                if let Some(empty) = on_the_wire.filter(|value| id.is_some() && !value.is_null()) {
+                    self.extra.insert(ORDER_ID.to_owned(), empty);
+                }
+                (optional(ORDER_ID, id, Accept::Integer)?, None)
+            }
         };
         let mut extra = BTreeMap::new();
         for (key, value) in self.extra {
@@ -133,7 +180,8 @@ impl<'a> Fields<'a> {
         }
         let amount = required("amount", optional("amount", self.amount, Accept::Decimal)?)?;
         Ok(Payload {
-            order_id: required("order_id", optional("order_id", order_id, Accept::Integer)?)?,
+            order_id: required(ORDER_ID, order_id)?,
+            other,
             secret: required("secret", optional("secret", self.secret, Accept::Text)?)?,
             amount: Amount::from_webhook(&amount).map_err(|reason| refused("amount", &reason))?,
             status: required("status", optional("status", self.status, Accept::Text)?)?,

@@ -150,7 +150,7 @@ impl Row {
     }
 
     pub(crate) fn amount(&mut self) -> Result<Amount, Error> {
-        Amount::from_ledger(&self.text()?).ok_or_else(|| unreadable("an amount"))
+        Amount::from_delivery(&self.text()?).map_err(|_| unreadable("an amount"))
     }
 
     pub(crate) fn optional_int(&mut self) -> Result<Option<i64>, Error> {

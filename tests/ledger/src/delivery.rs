@@ -99,11 +99,7 @@ impl Delivery {
     /// # Errors
     /// Where the amount is none that can be signed.
     pub fn body(&self, webhook: &Webhook) -> Result<Vec<u8>, Error> {
-        // A webhook may say zero, which is no amount to be paid.
-        let amount: Amount = match Amount::from_ledger(&self.amount) {
-            Some(amount) => amount,
-            None => self.amount.parse()?,
-        };
+        let amount = Amount::from_delivery(&self.amount)?;
         Ok(self.body_with_secret(&webhook.sign(&amount, &self.order_id)))
     }
 

@@ -88,7 +88,7 @@ struct Payout {
 
 impl Said {
     fn by(delivery: &Delivery) -> Self {
-        let amount: Option<Amount> = Amount::from_ledger(&delivery.amount);
+        let amount = Amount::from_delivery(&delivery.amount);
         Self {
             status: delivery.status.clone(),
             amount: amount.unwrap().shortest(),
