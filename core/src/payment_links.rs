@@ -5,7 +5,7 @@ use std::fmt;
 use reqwest::{Method, Url};
 use serde::Serialize;
 
-use crate::amount::Amount;
+use crate::amount::{Amount, MOST_SIGNED_DECIMALS};
 use crate::client::{Client, is_loopback};
 use crate::error::Error;
 use crate::request_fields::{self, json};
@@ -15,6 +15,8 @@ use crate::transport::{self, Call, Credentials, Policy, Request};
 /// Where a link's address has been seen, the documentation being silent; each of them also inside
 /// `data`.
 const URL_FIELDS: [&str; 5] = ["url", "paymentLink", "link", "payment_url", "payment_link"];
+/// Where a link's id has been seen: `id` in the provider's own code, `order_id` in an integration's.
+const ID_FIELDS: [&str; 2] = ["order_id", "id"];
 
 /// Makes payment links; see [`Client::payment_links`].
 #[derive(Debug, Clone, Copy)]
@@ -34,8 +36,9 @@ impl<'a> PaymentLinks<'a> {
     ///
     /// # Errors
     /// - [`Validation`](crate::ErrorKind::Validation), before anything is sent: no merchant
-    ///   email, an amount that is not positive, a blank currency, a ref that is blank, longer than 1,024 bytes or with a NUL, a
-    ///   redirect URL that is not absolute, a time limit of zero.
+    ///   email, an amount that is not positive, begins with a zero that is not its only whole digit
+    ///   (`010`) or has more than eight decimals, a blank currency, a ref that is blank, longer than
+    ///   1,024 bytes or with a NUL, a redirect URL that is not absolute, a time limit of zero.
     /// - [`Connection`](crate::ErrorKind::Connection), [`Timeout`](crate::ErrorKind::Timeout): no
     ///   answer came.
     /// - [`UnexpectedResponse`](crate::ErrorKind::UnexpectedResponse): the answer is not JSON, holds
@@ -99,6 +102,7 @@ impl CreatePaymentLink {
     fn into_request(self, client: &Client) -> Result<Request, Error> {
         let email = transport::required_email(client)?;
         request_fields::check_money(&self.amount, &self.currency)?;
+        check_signable(&self.amount)?;
         if let Some(reference) = &self.reference {
             request_fields::check_reference(reference)?;
         }
@@ -154,8 +158,8 @@ pub struct PaymentLink {
     /// Where to send the customer. Always `https`, or `http` to this machine or to the simulator that
     /// the client calls.
     pub url: String,
-    /// The link's id, which the webhook brings as `order_id`. `None` where the answer has none:
-    /// the documentation does not show one, and one integration reads it beside the URL (seen).
+    /// The link's id: the answer's `order_id`, else its `id`. `None` if it has neither. The provider's
+    /// own code reads `id`; that the webhook brings the same id is likely, and not documented.
     pub id: Option<String>,
     /// The whole answer.
     pub raw: Response,
@@ -166,13 +170,39 @@ impl PaymentLink {
         let answer = response.object().ok_or("it is not a JSON object")?;
         let data = answer.object("data");
         let places = || std::iter::once(&answer).chain(data.as_ref());
-        let url = places()
-            .flat_map(|place| URL_FIELDS.iter().filter_map(|field| place.text(field)))
-            .find(|url| may_be_opened(url, called))
+        let (url, beside) = places()
+            .flat_map(|place| {
+                URL_FIELDS.iter().filter_map(move |field| Some((place.text(field)?, place)))
+            })
+            .find(|(url, _)| may_be_opened(url, called))
             .ok_or("it holds no link that is https")?;
-        let id = places().find_map(|place: &Object<'_>| place.text_or_number("order_id"));
+        let id = ID_FIELDS.iter().find_map(|field| {
+            let mut places = std::iter::once(beside).chain(places());
+            places.find_map(|place: &Object<'_>| place.text_or_number(field))
+        });
         Ok(Self { url, id, raw: response.clone() })
     }
+}
+
+/// The webhook's signature covers the text that was sent here (the provider's own code), and the
+/// delivery may carry the same number in another form, such as a JSON number. These texts could not be
+/// found again from it.
+fn check_signable(amount: &Amount) -> Result<(), Error> {
+    let (whole, fraction) = amount.as_str().split_once('.').unwrap_or((amount.as_str(), ""));
+    if whole.len() > 1 && whole.starts_with('0') {
+        let reason = "it begins with a zero that its webhook may lack: write it without";
+        return Err(Error::validation("amount", reason));
+    }
+    if fraction.len() > MOST_SIGNED_DECIMALS {
+        let decimals = fraction.len();
+        return Err(Error::validation(
+            "amount",
+            format!(
+                "it has {decimals} decimals; a payment link takes at most {MOST_SIGNED_DECIMALS}"
+            ),
+        ));
+    }
+    Ok(())
 }
 
 impl fmt::Debug for PaymentLink {
