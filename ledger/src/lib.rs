@@ -54,6 +54,7 @@ mod database;
 mod digests;
 mod forgetting;
 mod ledger;
+mod link_ids;
 mod open;
 mod orders;
 mod overview;
@@ -73,6 +74,6 @@ pub use orders::CreateOrderLink;
 pub use payouts::Withdraw;
 pub use processing::{Claim, Claims, Process, Worker};
 pub use records::{
-    Conflict, Decision, OrderLink, OrderRecord, OrderState, Payment, Payout, PayoutState,
+    Conflict, Decision, LinkIds, OrderLink, OrderRecord, OrderState, Payment, Payout, PayoutState,
     PersonDecision, Processing, Receipt, Resolution, Settlement, Summary,
 };

@@ -209,7 +209,7 @@ impl CreateOrderLink {
                 ));
             }
             if recorded.maker.as_deref() == Some(&maker) {
-                return ledger.make(call.not_after(until), &terms, &maker).await;
+                return ledger.make(call.not_after(until), &terms, &maker, client.origin()).await;
             }
             ledger.refuse_when_closed()?;
             tokio::time::sleep(pause).await;
@@ -235,6 +235,14 @@ impl Ledger {
         .with(terms.amount_value.as_str())
         .with(terms.currency.as_str())
         .with(now.as_str());
+        // A process of a former version records a link in the order alone, which forgets it here.
+        let keep_former = Statement::new(
+            "INSERT INTO kazawallet_links (ref, link_id, origin, made_at)
+            SELECT ref, link_id, '', COALESCE(link_at, created_at) FROM kazawallet_orders
+                WHERE ref = $1 AND link_id IS NOT NULL
+            ON CONFLICT DO NOTHING",
+        )
+        .with(terms.reference.as_str());
         let take = Statement::new(
             "UPDATE kazawallet_orders SET maker = $2, maker_until = $3, state = 'creating',
                 link_url = NULL, link_id = NULL, link_at = NULL
@@ -249,8 +257,9 @@ impl Ledger {
         .with(terms.currency.as_str())
         .with(now.as_str());
         let by_ref = || Statement::new(BY_REF).with(terms.reference.as_str());
-        let mut answers = self.database().await?.write([record, take, by_ref()]).await?;
-        let _ = (answers.next(), answers.next());
+        let statements = [record, keep_former, take, by_ref()];
+        let mut answers = self.database().await?.write(statements).await?;
+        let _ = (answers.next(), answers.next(), answers.next());
         let read = |row: Option<Row>| {
             row.map(Recorded::read).unwrap_or_else(|| {
                 Err(error(ErrorKind::LedgerDamaged, "an order that was recorded is gone"))
@@ -265,12 +274,13 @@ impl Ledger {
         read(self.database().await?.read(by_ref()).await?.pop())
     }
 
-    /// Makes the link, and records it.
+    /// Makes the link, and records it. `origin` is where it is made.
     async fn make(
         &self,
         call: Call<PaymentLink>,
         terms: &Terms,
         maker: &str,
+        origin: String,
     ) -> Result<OrderLink, Error> {
         let made = match call.await {
             Ok(made) => made,
@@ -285,6 +295,20 @@ impl Ledger {
                 return Err(problem);
             }
         };
+        let (now, id) = (times::now(), made.id.as_deref().map(storable));
+        // First, since recording the order ends the maker's hold on it.
+        let keep_link = Statement::new(
+            "INSERT INTO kazawallet_links (ref, link_id, origin, made_at)
+            SELECT ref, $3, $4, $5 FROM kazawallet_orders
+                WHERE ref = $1 AND maker = $2 AND $3 IS NOT NULL
+            ON CONFLICT (ref, link_id)
+                DO UPDATE SET origin = excluded.origin, made_at = excluded.made_at",
+        )
+        .with(terms.reference.as_str())
+        .with(maker)
+        .with(id.as_deref())
+        .with(origin)
+        .with(now.as_str());
         let record = Statement::new(
             "UPDATE kazawallet_orders SET link_url = $3, link_id = $4, link_at = $5,
                 state = CASE WHEN state = 'paid' THEN 'paid' ELSE 'open' END,
@@ -294,9 +318,10 @@ impl Ledger {
         .with(terms.reference.as_str())
         .with(maker)
         .with(made.url.as_str())
-        .with(made.id.as_deref().map(storable))
-        .with(times::now());
-        let mut answers = self.database().await?.write([record]).await?;
+        .with(id.as_deref())
+        .with(now.as_str());
+        let mut answers = self.database().await?.write([keep_link, record]).await?;
+        let _ = answers.next();
         let state = match answers.next().pop() {
             Some(mut row) => row.known(OrderState::from_text)?,
             // Nothing leaves after the time for it, so this one took very long to be recorded.
@@ -307,6 +332,11 @@ impl Ledger {
                 ));
             }
         };
+        if let Some(id) = &id {
+            // A delivery may have come before the link was known. Whoever opens the ledger next decides
+            // it otherwise.
+            let _ = self.adopt(id).await;
+        }
         Ok(OrderLink { url: made.url, id: made.id, reference: terms.reference.clone(), state })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kazawallet::Error;
+use kazawallet::{Client, Error};
 
 use crate::database::{Row, Rows, Statement};
 use crate::ledger::Ledger;
@@ -10,8 +10,8 @@ use crate::orders::order_columns;
 use crate::payments::payment_columns;
 use crate::payouts::AFTER_THE_DEADLINE;
 use crate::records::{
-    Conflict, Decision, OrderRecord, OrderState, Payment, PayoutState, PersonDecision, Processing,
-    Summary,
+    Conflict, Decision, LinkIds, OrderRecord, OrderState, Payment, PayoutState, PersonDecision,
+    Processing, Summary,
 };
 use crate::times;
 
@@ -136,10 +136,18 @@ impl Ledger {
                     FROM kazawallet_payouts) payouts
                 GROUP BY seen
             UNION ALL SELECT 'conflicts', '', COUNT(*) FROM kazawallet_conflicts
-            UNION ALL SELECT 'quarantined', '', COUNT(*) FROM kazawallet_quarantine",
+            UNION ALL SELECT 'quarantined', '', COUNT(*) FROM kazawallet_quarantine
+            UNION ALL SELECT 'link_ids', CASE
+                    WHEN link_ids = 'ignored' THEN 'ignored'
+                    WHEN EXISTS (SELECT 1 FROM kazawallet_payments
+                        WHERE proves = COALESCE($2, (SELECT origin FROM kazawallet_links
+                            ORDER BY made_at DESC LIMIT 1))) THEN 'proven'
+                    ELSE 'unproven' END, 0
+                FROM kazawallet_ledger",
         )
         // As `unresolved` lists them: a sender that is not heard of any more.
-        .with(times::ago(AFTER_THE_DEADLINE));
+        .with(times::ago(AFTER_THE_DEADLINE))
+        .with(self.client().ok().map(Client::origin));
         let rows = self.database().await?.read(counts).await?;
         let mut summary = Summary::empty();
         for mut row in rows {
@@ -151,6 +159,9 @@ impl Ledger {
                 "processing" => put(&mut summary.processing, Processing::from_text(&state), count),
                 "payouts" => put(&mut summary.payouts, PayoutState::from_text(&state), count),
                 "conflicts" => summary.conflicts = count,
+                "link_ids" => {
+                    summary.link_ids = LinkIds::from_text(&state).unwrap_or(summary.link_ids);
+                }
                 _ => summary.quarantined = count,
             }
         }
@@ -175,6 +186,7 @@ impl Summary {
             conflicts: 0,
             quarantined: 0,
             spooled: 0,
+            link_ids: LinkIds::Unproven,
         }
     }
 }

@@ -6,7 +6,7 @@ use kazawallet::{Error, ErrorKind, PaymentEvent};
 
 use crate::database::{Row, Statement, error};
 use crate::ledger::{Ledger, check_name, runtime, storable, unique};
-use crate::records::{Decision, Payment, Processing, Receipt, Settlement};
+use crate::records::{Decision, LinkIds, Payment, Processing, Receipt, Settlement};
 use crate::times;
 
 /// How long a delivery waits for the database where it can go to the spool instead: the provider
@@ -19,13 +19,21 @@ const TRIES: u32 = 10;
 const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// What is to be made of deliveries: the rule, for both databases. `$source` gives what they say:
-/// `order_id`, `ref`, `amount_value`, `currency`, `status`, of one delivery. The limit keeps the
+/// `order_id`, `ref`, `amount_value`, `currency`, `status`, of one delivery. The limits keep the
 /// databases from working out each part anew wherever it is named.
+///
+/// The signed `order_id` is held against the links that orders ever had:
+/// - a link of its own order (`own_origin`): the order's terms decide;
+/// - a link of another order (`other_ref`): the ref was changed;
+/// - no known link: the order's terms decide, until the ids of what made the order's latest link are
+///   proven to be the ones that deliveries carry. An order whose latest link has no known id can be
+///   held against none.
 macro_rules! decided {
     ($source:literal) => {
         concat!(
             "(SELECT fitted.*,
                 CASE
+                    WHEN problem = 'ref' THEN 'mismatch'
                     WHEN order_state IS NULL THEN 'no_order'
                     WHEN status = 'timed_out' AND (problem IS NULL OR problem = 'order_id')
                         THEN 'timed_out'
@@ -33,20 +41,54 @@ macro_rules! decided {
                     WHEN order_state = 'paid' THEN 'overpaid'
                     ELSE 'paid'
                 END AS decision
-            FROM (SELECT said.*, o.state AS order_state,
+            FROM (SELECT held.*,
                 CASE
-                    WHEN o.ref IS NULL THEN NULL
-                    WHEN said.status NOT IN ('fulfilled', 'timed_out') THEN 'status'
-                    WHEN EXISTS (SELECT 1 FROM kazawallet_orders another
-                        WHERE another.link_id = said.order_id AND another.ref <> o.ref) THEN 'ref'
-                    WHEN o.link_id <> said.order_id THEN 'order_id'
-                    WHEN said.currency IS NULL OR said.currency <> o.currency THEN 'currency'
-                    WHEN said.status = 'fulfilled' AND said.amount_value <> o.amount_value
-                        THEN 'amount'
+                    WHEN link_ref IS NOT NULL THEN 'ref'
+                    WHEN order_state IS NULL THEN NULL
+                    WHEN status NOT IN ('fulfilled', 'timed_out') THEN 'status'
+                    WHEN link_ids = 'proven' AND own_origin IS NULL AND latest_is_known
+                        THEN 'order_id'
+                    -- That a former link timed out says nothing of the latest one.
+                    WHEN link_ids <> 'ignored' AND own_origin IS NOT NULL AND NOT is_latest
+                        AND status = 'timed_out' THEN 'order_id'
+                    WHEN currency IS NULL OR currency <> order_currency THEN 'currency'
+                    WHEN status = 'fulfilled' AND amount_value <> order_amount THEN 'amount'
                 END AS problem
+            FROM (SELECT known.*,
+                CASE WHEN link_check = 'ignored' OR own_origin IS NOT NULL THEN NULL
+                    ELSE other_ref END AS link_ref,
+                CASE
+                    WHEN link_check = 'ignored' THEN 'ignored'
+                    WHEN proof IS NOT NULL OR EXISTS (SELECT 1 FROM kazawallet_payments proving
+                        WHERE proving.proves = known.latest_origin) THEN 'proven'
+                    ELSE 'unproven'
+                END AS link_ids,
+                proof AS proves
+            FROM (SELECT linked.*,
+                CASE WHEN link_check IS NULL AND own_origin <> ''
+                    AND amount_value = order_amount AND currency = order_currency
+                    AND NOT EXISTS (SELECT 1 FROM kazawallet_payments proving
+                        WHERE proving.proves = linked.own_origin)
+                    THEN own_origin END AS proof
+            FROM (SELECT said.*, o.state AS order_state, o.amount_value AS order_amount,
+                o.currency AS order_currency,
+                COALESCE(o.link_id = said.order_id, FALSE) AS is_latest,
+                (o.link_url IS NULL OR o.link_id IS NOT NULL) AS latest_is_known,
+                (SELECT link_ids FROM kazawallet_ledger) AS link_check,
+                -- A process of a former version records an order's link in the order alone.
+                COALESCE((SELECT own.origin FROM kazawallet_links own
+                        WHERE own.ref = said.ref AND own.link_id = said.order_id),
+                    CASE WHEN o.link_id = said.order_id THEN '' END) AS own_origin,
+                COALESCE((SELECT MIN(another.ref) FROM kazawallet_links another
+                        WHERE another.link_id = said.order_id),
+                    (SELECT MIN(another.ref) FROM kazawallet_orders another
+                        WHERE another.link_id = said.order_id)) AS other_ref,
+                (SELECT latest.origin FROM kazawallet_links latest WHERE latest.ref = said.ref
+                    ORDER BY latest.made_at DESC LIMIT 1) AS latest_origin
             FROM (",
             $source,
-            ") said LEFT JOIN kazawallet_orders o ON o.ref = said.ref LIMIT 1) fitted) judged"
+            ") said LEFT JOIN kazawallet_orders o ON o.ref = said.ref LIMIT 1
+            ) linked LIMIT 1) known LIMIT 1) held LIMIT 1) fitted) judged"
         )
     };
 }
@@ -65,8 +107,10 @@ macro_rules! store {
     () => {
         concat!(
     "INSERT INTO kazawallet_payments (order_id, ref, amount, amount_value, currency, status,
-        decision, problem, settles, received_at, receipt, processing, due_at, tries, body)
-    SELECT order_id, ref, $6, amount_value, currency, status, decision, problem,
+        decision, problem, link_ids, link_ref, proves, settles, received_at, receipt, processing,
+        due_at, tries, body)
+    SELECT order_id, ref, $6, amount_value, currency, status, decision, problem, link_ids, link_ref,
+        proves,
         CASE WHEN decision = 'paid' THEN ref END, $7, $8,
         CASE WHEN ",
     for_the_handler!(),
@@ -76,7 +120,7 @@ macro_rules! store {
     " THEN $7 END, 0, $9
     FROM ",
     decided!("SELECT $1 AS order_id, $2 AS ref, $3 AS amount_value, $4 AS currency, $5 AS status"),
-    " WHERE true ON CONFLICT DO NOTHING RETURNING decision, problem"
+    " WHERE true ON CONFLICT DO NOTHING RETURNING decision, problem, link_ids, link_ref"
         )
     };
 }
@@ -91,12 +135,13 @@ const STORE_AND_TELL: &str = concat!(
         paid_at = CASE WHEN stored.decision = 'paid' THEN $7 END
         FROM stored WHERE stored.processing = 'waiting' AND kazawallet_orders.ref = stored.ref
             AND kazawallet_orders.state <> 'paid')
-    SELECT decision, problem FROM stored"
+    SELECT decision, problem, link_ids, link_ref FROM stored"
 );
 
 /// Decides again what had no order.
 const ADOPT: &str = concat!(
     "UPDATE kazawallet_payments SET decision = now_judged.decision, problem = now_judged.problem,
+        link_ids = now_judged.link_ids, link_ref = now_judged.link_ref, proves = now_judged.proves,
         settles = CASE WHEN now_judged.decision = 'paid' THEN now_judged.ref END,
         processing = CASE WHEN handed THEN 'waiting' END,
         due_at = CASE WHEN handed THEN $2 END,
@@ -124,14 +169,14 @@ const TELL_ORDER: &str = "
         AND kazawallet_orders.state <> 'paid'";
 
 const RECORDED: &str = "
-    SELECT decision, problem, receipt, status, amount_value, currency, ref
+    SELECT decision, problem, link_ids, link_ref, receipt, status, amount_value, currency, ref
     FROM kazawallet_payments WHERE order_id = $1";
 
 /// The columns of a [`Payment`], in the order in which it reads them.
 macro_rules! payment_columns {
     () => {
-        "order_id, COALESCE(settles, ref), amount, currency, status, decision, problem, \
-         received_at, processing, tries, last_error, body"
+        "order_id, COALESCE(settles, ref), amount, currency, status, decision, problem, link_ids, \
+         link_ref, received_at, processing, tries, last_error, body"
     };
 }
 pub(crate) use payment_columns;
@@ -149,6 +194,8 @@ impl Payment {
             status: row.text()?,
             decision: row.known(Decision::from_text)?,
             problem: row.optional_text()?,
+            link_ids: row.optional_text()?.as_deref().and_then(LinkIds::from_text),
+            link_ref: row.optional_text()?,
             received_at: row.time()?,
             processing: row.optional_text()?.as_deref().and_then(Processing::from_text),
             tries: u32::try_from(row.int()?).unwrap_or(u32::MAX),
@@ -163,8 +210,9 @@ impl Ledger {
     /// would survive a power cut: answer 200.** The provider sends it once only (documented).
     ///
     /// The signed order id is the payment's identity. Its first genuine delivery is held against the
-    /// order with its ref (ref, currency, amount, and the link's id where it is known) and decided;
-    /// whatever comes later for the same order id changes nothing. See [`Decision`].
+    /// order with its ref (ref, currency, amount, and the ids of the links that orders had; see
+    /// [`LinkIds`]) and decided; whatever comes later for the same order id changes nothing. See
+    /// [`Decision`].
     ///
     /// Where the database cannot be reached, it goes to the spool, where there is one.
     ///
@@ -201,7 +249,7 @@ impl Ledger {
         };
         tracing::warn!(code = problem.code(), "a delivery goes to the ledger's spool: {problem}");
         spool.keep(received_at, &event).await?;
-        Ok(Receipt { event, decision: Decision::Spooled, duplicate: false, problem: None })
+        Ok(Verdict::of(Decision::Spooled).receipt(event))
     }
 
     /// Decides and stores a verified delivery.
@@ -249,13 +297,12 @@ impl Ledger {
                 Err(problem) => return Err(problem),
             };
             if let Some(mut row) = stored {
-                let (decision, problem) = (row.known(Decision::from_text)?, row.optional_text()?);
-                return self.stored(event, &said, decision, problem).await;
+                return self.stored(event, &said, Verdict::read(&mut row)?).await;
             }
             if let Some(first) = self.first(&said.order_id).await? {
                 if first.receipt == receipt {
                     // An answer that was lost on the way.
-                    return self.stored(event, &said, first.decision, first.problem).await;
+                    return self.stored(event, &said, first.verdict).await;
                 }
                 let first = self.adopted(&said, first).await;
                 return self.repeated(event, &said, first, &at).await;
@@ -270,26 +317,31 @@ impl Ledger {
         &self,
         event: PaymentEvent,
         said: &Said,
-        mut decision: Decision,
-        mut problem: Option<String>,
+        mut verdict: Verdict,
     ) -> Result<Receipt, Error> {
         // It is stored: what fails from here on is no reason to refuse it.
-        if decision == Decision::NoOrder
+        if verdict.decision == Decision::NoOrder
             && let Ok(Some(first)) = self.first(&said.order_id).await
         {
-            let adopted = self.adopted(said, first).await;
-            (decision, problem) = (adopted.decision, adopted.problem);
+            verdict = self.adopted(said, first).await.verdict;
         }
         self.inner.arrivals.notify_one();
-        Ok(Receipt { event, decision, duplicate: false, problem })
+        Ok(verdict.receipt(event))
     }
 
     /// What is recorded of a payment, once its order was recorded since it was looked for: the call
     /// that stored it may not have come so far.
     async fn adopted(&self, said: &Said, first: First) -> First {
         let adopting = async {
-            let Some(reference) = &first.said.reference else { return Ok(None) };
-            if first.decision != Decision::NoOrder || self.order(reference).await?.is_none() {
+            if first.verdict.decision != Decision::NoOrder {
+                return Ok(None);
+            }
+            let found = Statement::new(
+                "SELECT ref FROM kazawallet_orders WHERE ref = $2
+                UNION ALL SELECT ref FROM kazawallet_links WHERE link_id = $1 LIMIT 1",
+            );
+            let found = found.with(said.order_id.as_str()).with(first.said.reference.as_deref());
+            if self.database().await?.read(found).await?.is_empty() {
                 return Ok(None);
             }
             self.adopt(&said.order_id).await?;
@@ -314,8 +366,7 @@ impl Ledger {
         at: &str,
     ) -> Result<Receipt, Error> {
         let Some(problem) = said.differs_from(&first.said) else {
-            let (decision, problem) = (first.decision, first.problem);
-            return Ok(Receipt { event, decision, duplicate: true, problem });
+            return Ok(Receipt { duplicate: true, ..first.verdict.receipt(event) });
         };
         let keep = Statement::new(
             "INSERT INTO kazawallet_conflicts (digest, order_id, problem, ref, amount, currency,
@@ -334,12 +385,12 @@ impl Ledger {
         .with(at)
         .with(event.body());
         let new = !self.database().await?.write([keep]).await?.next().is_empty();
-        Ok(Receipt {
-            event,
-            decision: Decision::Conflict,
-            duplicate: !new,
+        let verdict = Verdict {
             problem: Some(problem.to_owned()),
-        })
+            link_ids: first.verdict.link_ids,
+            ..Verdict::of(Decision::Conflict)
+        };
+        Ok(Receipt { duplicate: !new, ..verdict.receipt(event) })
     }
 
     /// What is recorded of an order id.
@@ -348,8 +399,8 @@ impl Ledger {
         self.database().await?.read(recorded).await?.pop().map(First::read).transpose()
     }
 
-    /// Decides a payment that had no order, now that there may be one.
-    async fn adopt(&self, order_id: &str) -> Result<(), Error> {
+    /// Decides a payment that had no order, now that there may be one, or that its link is known.
+    pub(crate) async fn adopt(&self, order_id: &str) -> Result<(), Error> {
         let (receipt, now) = (unique()?, times::now());
         let adopt = Statement::new(ADOPT).with(order_id).with(now.as_str()).with(receipt.as_str());
         let tell = tell_order(order_id, &receipt, &now);
@@ -360,8 +411,9 @@ impl Ledger {
     /// may have died before it looked again.
     pub(crate) async fn adopt_left_behind(&self) {
         let left_behind = Statement::new(
-            "SELECT p.order_id FROM kazawallet_payments p
-            JOIN kazawallet_orders o ON o.ref = p.ref WHERE p.decision = 'no_order'
+            "SELECT p.order_id FROM kazawallet_payments p WHERE p.decision = 'no_order'
+                AND (EXISTS (SELECT 1 FROM kazawallet_orders o WHERE o.ref = p.ref)
+                    OR EXISTS (SELECT 1 FROM kazawallet_links l WHERE l.link_id = p.order_id))
             ORDER BY p.received_at",
         );
         let adopting = async {
@@ -402,8 +454,9 @@ impl Ledger {
     /// A person decides a payment that the ledger could not: one whose decision is `mismatch`,
     /// `no_order`, `overpaid` or `dismissed`, or a `timed_out` one that another delivery contradicts.
     ///
-    /// `Paid` lets it settle an order: the one that is given, else the one that the delivery names. The
-    /// payment is then handed to the handler as any other. `Dismissed` says that it pays for nothing.
+    /// `Paid` lets it settle an order: the one that is given, else the one that the delivery names, unless
+    /// its link is another order's ([`Payment::link_ref`]). The payment is then handed to the handler as
+    /// any other. `Dismissed` says that it pays for nothing.
     /// Who decided is kept for ever.
     ///
     /// # Errors
@@ -427,6 +480,8 @@ impl Ledger {
         }
         let payment = self.payment(order_id).await?.ok_or_else(|| no_payment(order_id))?;
         let reference = match settlement {
+            // A delivery of another order's link does not say which one it pays.
+            Settlement::Paid if payment.link_ref.is_some() => reference,
             Settlement::Paid => reference.or(payment.reference),
             Settlement::Dismissed => None,
         };
@@ -475,7 +530,9 @@ impl Ledger {
         let decision = now_is.decision;
         let why = match (&reference, now_is.decision) {
             (None, decision) if decision.waits_for_person() => {
-                "the delivery names no order: give the `ref` of the one that it pays".to_owned()
+                "the delivery names no order, or another one than that of its link: give the `ref` of the \
+                 one that it pays"
+                    .to_owned()
             }
             (Some(_), Decision::Paid | Decision::TimedOut) | (None, _) => {
                 format!("its decision is `{decision}`, which needs no person")
@@ -563,10 +620,38 @@ impl Said {
     }
 }
 
-/// What is recorded of an order id.
-struct First {
+/// What was made of a delivery.
+struct Verdict {
     decision: Decision,
     problem: Option<String>,
+    link_ids: Option<LinkIds>,
+    link_ref: Option<String>,
+}
+
+impl Verdict {
+    fn of(decision: Decision) -> Self {
+        Self { decision, problem: None, link_ids: None, link_ref: None }
+    }
+
+    fn read(row: &mut Row) -> Result<Self, Error> {
+        Ok(Self {
+            decision: row.known(Decision::from_text)?,
+            problem: row.optional_text()?,
+            link_ids: row.optional_text()?.as_deref().and_then(LinkIds::from_text),
+            link_ref: row.optional_text()?,
+        })
+    }
+
+    /// The receipt of a delivery that was not received before.
+    fn receipt(self, event: PaymentEvent) -> Receipt {
+        let Self { decision, problem, link_ids, link_ref } = self;
+        Receipt { event, decision, duplicate: false, problem, link_ids, link_ref }
+    }
+}
+
+/// What is recorded of an order id.
+struct First {
+    verdict: Verdict,
     receipt: String,
     said: Said,
 }
@@ -574,8 +659,7 @@ struct First {
 impl First {
     fn read(mut row: Row) -> Result<Self, Error> {
         Ok(Self {
-            decision: row.known(Decision::from_text)?,
-            problem: row.optional_text()?,
+            verdict: Verdict::read(&mut row)?,
             receipt: row.text()?,
             said: Said {
                 status: row.text()?,

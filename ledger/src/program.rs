@@ -9,7 +9,7 @@ use std::io::{self, Write as _};
 use std::time::{Duration, SystemTime};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use kazawallet::Webhook;
 
 use self::shown::{Field, visible};
@@ -90,6 +90,14 @@ enum Command {
         #[command(flatten)]
         person: Person,
     },
+    /// Say whether deliveries are held against the ids of links: ignore them, should the provider's ids of
+    /// links and of deliveries prove to be two sequences, or check them again
+    LinkIds {
+        #[arg(value_enum)]
+        check: LinkIdCheck,
+        #[command(flatten)]
+        person: Person,
+    },
     /// Verify again what is in quarantine, with KAZAWALLET_API_KEY and KAZAWALLET_API_SECRET, and
     /// KAZAWALLET_PREVIOUS_API_KEY and KAZAWALLET_PREVIOUS_API_SECRET
     Reverify,
@@ -99,6 +107,12 @@ enum Command {
         #[arg(long, value_name = "DATE", value_parser = moment)]
         before: SystemTime,
     },
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum LinkIdCheck {
+    Ignore,
+    Check,
 }
 
 #[derive(Args)]
@@ -220,8 +234,16 @@ async fn answer_from(
         }
         Command::Unsettled(list) => {
             let payments = ledger.unsettled(list.limit).await?;
-            let columns =
-                ["received_at", "decision", "problem", "amount", "currency", "order_id", "ref"];
+            let columns = [
+                "received_at",
+                "decision",
+                "problem",
+                "amount",
+                "currency",
+                "order_id",
+                "ref",
+                "link_ref",
+            ];
             let next = format!("Decide: {name} settle ORDER_ID paid|dismissed --by NAME");
             shown::list(&payments, Some(&columns), list.limit, json, &next)
         }
@@ -288,6 +310,18 @@ async fn answer_from(
         Command::Retry { order_id, person } => {
             shown::one(&ledger.retry(&order_id, &person.by, person.note()).await?, json)
         }
+        Command::LinkIds { check, person } => {
+            let check = matches!(check, LinkIdCheck::Check);
+            ledger.set_link_id_check(check, &person.by, person.note()).await?;
+            let link_ids = ledger.summary().await?.link_ids;
+            if json {
+                shown::json_line(vec![("link_ids", link_ids.as_str().into())])
+            } else if check {
+                format!("The ids of links are checked: they are {link_ids}.\n")
+            } else {
+                "The ids of links are ignored.\n".to_owned()
+            }
+        }
         Command::Reverify => {
             let receipts = ledger.reverify().await?;
             let columns =
@@ -327,6 +361,7 @@ fn summary_fields(summary: &Summary) -> Vec<Field> {
         ("conflicts", summary.conflicts.into()),
         ("quarantined", summary.quarantined.into()),
         ("spooled", summary.spooled.into()),
+        ("link_ids", summary.link_ids.as_str().into()),
     ]
 }
 

@@ -118,6 +118,7 @@ impl Ledger {
         let database = self.database().await?;
         let known = Statement::new(
             "SELECT ref FROM kazawallet_orders WHERE link_id = $1
+            UNION ALL SELECT ref FROM kazawallet_links WHERE link_id = $1
             UNION ALL SELECT ref FROM kazawallet_orders WHERE ref = $2
             UNION ALL SELECT COALESCE(settles, ref, order_id) FROM kazawallet_payments
                 WHERE order_id = $1 LIMIT 1",

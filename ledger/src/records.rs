@@ -85,6 +85,26 @@ impl Decision {
 }
 
 texts! {
+    /// Whether a delivery must carry the id of a link that is known.
+    ///
+    /// That the id which the provider answers when a link is made is the one that its webhook carries is
+    /// likely, and documented nowhere. So the ledger learns it. A delivery with another order's link id
+    /// is a `mismatch` of the `ref` from the start; one with an id that is no known link's is held
+    /// against its order's terms alone until the ids are proven.
+    LinkIds {
+        /// No payment has carried the id of its own order's link yet.
+        Unproven = "unproven",
+        /// A payment came whose id is a link of its own order, and whose amount and currency fit. From
+        /// then on a delivery with an unknown id is a `mismatch` of the `order_id`. The proof counts for
+        /// the scheme, host and port that made the link: a simulator's for the simulator.
+        Proven = "proven",
+        /// A person has switched the check off, with
+        /// [`set_link_id_check`](crate::Ledger::set_link_id_check).
+        Ignored = "ignored",
+    }
+}
+
+texts! {
     /// Where a payment stands on its way to the merchant's handler.
     Processing {
         /// It is to be handed to the handler, now or at a later time.
@@ -188,6 +208,12 @@ pub struct Receipt {
     pub duplicate: bool,
     /// The field that does not fit, for [`Decision::Mismatch`] and [`Decision::Conflict`].
     pub problem: Option<String>,
+    /// Whether the ids of links were proven when it was decided; `None` of one that is in the spool, or
+    /// that a former version decided.
+    pub link_ids: Option<LinkIds>,
+    /// The ref of the order whose link the signed id is, if the problem is `ref` and it is another
+    /// order's than the delivery says.
+    pub link_ref: Option<String>,
 }
 
 impl Receipt {
@@ -218,6 +244,11 @@ pub struct Payment {
     pub decision: Decision,
     /// The field that does not fit, for [`Decision::Mismatch`].
     pub problem: Option<String>,
+    /// Whether the ids of links were proven when it was decided; `None` if a former version decided it.
+    pub link_ids: Option<LinkIds>,
+    /// The ref of the order whose link the signed id is, if the problem is `ref` and it is another
+    /// order's than the delivery says.
+    pub link_ref: Option<String>,
     /// When the delivery came.
     pub received_at: SystemTime,
     /// Where it stands on its way to the handler; `None` where it is not for the handler.
@@ -294,11 +325,12 @@ pub struct PersonDecision {
     pub at: SystemTime,
     /// Who.
     pub by: String,
-    /// `resolve`, `settle` or `retry`.
+    /// `resolve`, `settle`, `retry` or `link_ids`.
     pub action: String,
-    /// The payout's reference, or the payment's order id.
+    /// The payout's reference, or the payment's order id; empty for `link_ids`.
     pub subject: String,
-    /// What: `paid`, `not_paid`, `dismissed`, or `waiting` for a retry.
+    /// What: `paid`, `not_paid`, `dismissed`, `waiting` for a retry, `ignored` or `checked` for the ids of
+    /// links.
     pub decision: String,
     /// The ref of the order that a payment was said to pay.
     pub reference: Option<String>,
@@ -307,7 +339,7 @@ pub struct PersonDecision {
 }
 
 /// How many there are of everything.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Summary {
     /// Orders by their state.
@@ -324,6 +356,9 @@ pub struct Summary {
     pub quarantined: u64,
     /// Deliveries in this machine's spool, which the database does not know yet.
     pub spooled: u64,
+    /// Whether the ids of links are proven, for the provider or simulator that the ledger's client
+    /// calls; without a client for the one that made the latest link.
+    pub link_ids: LinkIds,
 }
 
 impl fmt::Debug for OrderLink {
@@ -357,6 +392,7 @@ impl fmt::Debug for Receipt {
             .field("decision", &self.decision)
             .field("duplicate", &self.duplicate)
             .field("problem", &self.problem)
+            .field("link_ids", &self.link_ids)
             .finish_non_exhaustive()
     }
 }

@@ -7,7 +7,7 @@ use super::error;
 
 /// The steps. The version of a database is how many of them it has seen. What the databases spell
 /// differently is in braces; see [`Dialect`].
-const MIGRATIONS: &[&[&str]] = &[FIRST];
+const MIGRATIONS: &[&[&str]] = &[FIRST, LINKS];
 
 /// Where PostgreSQL's advisory locks are numbered, this is ours: `kazawall` in ASCII.
 pub(super) const LOCK: i64 = 0x6b61_7a61_7761_6c6c;
@@ -121,13 +121,39 @@ const FIRST: &[&str] = &[
         id TEXT NOT NULL PRIMARY KEY,
         decided_at TEXT NOT NULL,
         decided_by TEXT NOT NULL,
-        action TEXT NOT NULL,          -- resolve, settle or retry
-        subject TEXT NOT NULL,         -- a payout's reference, or a payment's order_id
+        action TEXT NOT NULL,          -- resolve, settle, retry or link_ids
+        subject TEXT NOT NULL,         -- a payout's reference, or a payment's order_id; of link_ids empty
         decision TEXT NOT NULL,
         ref TEXT,
         note TEXT
     )",
     "CREATE INDEX kazawallet_decisions_at ON kazawallet_decisions (decided_at)",
+];
+
+/// A process of the former version may go on beside these: it writes none of them, and reads none.
+const LINKS: &[&str] = &[
+    // Every link that an order ever had.
+    "CREATE TABLE kazawallet_links (
+        ref TEXT NOT NULL,             -- the order's
+        link_id TEXT NOT NULL,
+        origin TEXT NOT NULL,          -- scheme, host and port of what made it; empty: not known
+        made_at TEXT NOT NULL,
+        PRIMARY KEY (ref, link_id)
+    ){by_key}",
+    "CREATE INDEX kazawallet_links_id ON kazawallet_links (link_id)",
+    "INSERT INTO kazawallet_links (ref, link_id, origin, made_at)
+        SELECT ref, link_id, '', COALESCE(link_at, created_at) FROM kazawallet_orders
+        WHERE link_id IS NOT NULL",
+    // Whether the ids of links counted when it was decided: unproven, proven or ignored.
+    "ALTER TABLE kazawallet_payments ADD COLUMN link_ids TEXT",
+    // The order whose link this is, of a mismatch of the ref.
+    "ALTER TABLE kazawallet_payments ADD COLUMN link_ref TEXT",
+    // The origin that this payment proved: its id is a link of its own order. Null of all later ones.
+    "ALTER TABLE kazawallet_payments ADD COLUMN proves TEXT",
+    "CREATE INDEX kazawallet_payments_proof ON kazawallet_payments (proves)
+        WHERE proves IS NOT NULL",
+    // ignored: a person has switched the check of link ids off. Null: it is on.
+    "ALTER TABLE kazawallet_ledger ADD COLUMN link_ids TEXT",
 ];
 
 /// How a database spells what stands in braces.

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use serde_json::{Map, Value as Json};
 
-use crate::records::{Conflict, OrderRecord, Payment, Payout, PersonDecision, Receipt};
+use crate::records::{Conflict, LinkIds, OrderRecord, Payment, Payout, PersonDecision, Receipt};
 use crate::times;
 
 /// A name, the same as in Python, and what stands under it.
@@ -284,6 +284,8 @@ impl Record for Payment {
             ("decision", self.decision.as_str().into()),
             ("problem", self.problem.as_ref().into()),
             ("ref", self.reference.as_ref().into()),
+            ("link_ref", self.link_ref.as_ref().into()),
+            ("link_ids", self.link_ids.map(LinkIds::as_str).into()),
             ("amount", self.amount.as_str().into()),
             ("currency", self.currency.as_ref().into()),
             ("status", (&self.status).into()),
@@ -353,6 +355,8 @@ impl Record for Receipt {
             ("problem", self.problem.as_ref().into()),
             ("duplicate", self.duplicate.into()),
             ("ref", self.event.reference().into()),
+            ("link_ref", self.link_ref.as_ref().into()),
+            ("link_ids", self.link_ids.map(LinkIds::as_str).into()),
             ("amount", self.event.amount().as_str().into()),
             ("currency", self.event.currency().into()),
             ("status", self.event.status().as_str().into()),

@@ -19,7 +19,7 @@ use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kazawallet_ledger::{Decision, OrderState, PayoutState, Processing};
+use kazawallet_ledger::{Decision, LinkIds, OrderState, PayoutState, Processing};
 use kazawallet_ledger_tests::postgres::{Postgres, Stop};
 use kazawallet_ledger_tests::{Job, Order};
 use kazawallet_simulator::Decimal;
@@ -47,6 +47,11 @@ struct Said {
     received: BTreeMap<String, BTreeSet<String>>,
     receipts: usize,
     spooled: usize,
+    /// Whether a link's own id was delivered, which proves the ids: before that no id is known.
+    ids_are_proven: bool,
+    /// What was to be delivered by an id that is no link's. A process that was killed may have stored it
+    /// without a word.
+    unknown_ids: Vec<Order>,
     handled: BTreeMap<String, usize>,
     /// Each state that was told, by reference.
     payouts: BTreeMap<String, BTreeSet<String>>,
@@ -107,16 +112,26 @@ impl Said {
         Job::Links(references)
     }
 
-    fn next_deliveries(&self, shop: &TestShop, random: &mut Random) -> Job {
-        let (mut known, mut new): (Vec<_>, Vec<_>) = Self::orders(shop)
-            .into_iter()
-            .partition(|order| self.received.contains_key(&order.link_id));
+    /// Each order's payment by an id that is no link's, and once the ids are proven by its link's.
+    fn next_deliveries(&mut self, shop: &TestShop, random: &mut Random) -> Job {
+        let mut orders = Self::orders(shop);
+        for order in &mut orders {
+            if !self.ids_are_proven {
+                order.link_id = format!("unproven-{}", order.reference);
+            } else if random.one_in(8) {
+                order.link_id = format!("unknown-{}", order.reference);
+            }
+        }
+        let (mut known, mut new): (Vec<_>, Vec<_>) =
+            orders.into_iter().partition(|order| self.received.contains_key(&order.link_id));
         random.shuffle(&mut known);
         random.shuffle(&mut new);
         new.truncate(STEPS * 3 / 4);
         known.truncate(STEPS - new.len());
         new.append(&mut known);
         random.shuffle(&mut new);
+        let is_unknown = |order: &&Order| order.link_id.starts_with("un");
+        self.unknown_ids.extend(new.iter().filter(is_unknown).cloned());
         Job::Receive(new)
     }
 
@@ -156,7 +171,8 @@ async fn finish(shop: &mut TestShop, said: &mut Said) {
         said.note(&line);
     }
     assert_eq!(said.errors.len(), errors_before, "{:?}", said.errors.last());
-    for line in to_the_end(shop, &Job::Receive(Said::orders(shop))).await {
+    let deliveries = [said.unknown_ids.as_slice(), &Said::orders(shop)].concat();
+    for line in to_the_end(shop, &Job::Receive(deliveries)).await {
         said.note(&line);
     }
     assert_eq!(said.errors.len(), errors_before, "{:?}", said.errors.last());
@@ -209,7 +225,9 @@ async fn hold(shop: &TestShop, said: &Said, what: &str) {
 
     let mut lost = 0;
     let mut paid = BTreeSet::new();
-    for id in said.received.keys() {
+    for (id, decisions) in &said.received {
+        let decided = decisions.iter().filter(|decision| *decision != "spooled").count();
+        assert!(decided <= 1, "{id} was decided anew: {decisions:?}");
         match ledger.payment(id).await.unwrap() {
             Some(payment) if payment.is_paid() => {
                 assert_eq!(payment.processing, Some(Processing::Done), "{id}");
@@ -254,9 +272,12 @@ async fn hold(shop: &TestShop, said: &Said, what: &str) {
         assert!(told.is_none_or(|told| told.iter().eq(["paid"])), "{told:?}");
         assert!(told.is_none() || state == PayoutState::Paid, "{reference} was told to be paid");
     }
+    let by_unknown_ids = paid.iter().filter(|id| id.starts_with("unproven-")).count();
+    assert!(by_unknown_ids > 0, "no order was paid while the ids were unproven");
+    assert_eq!(ledger.summary().await.unwrap().link_ids, LinkIds::Proven);
     println!(
         "{what}: {} receipts for {} deliveries acknowledged ({} by the spool), lost: {lost}; {} \
-         orders; {} handled, {} of them more than once; {} payouts sent, paid twice: {paid_twice}, \
+         orders, {by_unknown_ids} paid by an unknown id; {} handled, {} of them more than once; {} payouts sent, paid twice: {paid_twice}, \
          left unknown: {unknown}",
         said.receipts,
         said.received.len(),
@@ -275,6 +296,7 @@ async fn killed_at_random(database: Database) {
     let mut said = Said::default();
     let mut at_work = 0;
     for kill in 0..kills {
+        said.ids_are_proven = kill > kills / 3;
         let job = said.next_job(kill, &shop, &mut random);
         let child = Child::start(&shop.shop, &job, AT_ONCE);
         let lines = child.killed_after(random.up_to(LONGEST_LIFE), random.one_in(4)).await;
@@ -304,6 +326,7 @@ async fn a_server_that_crashes_under_load() {
     let mut receipts_at_crash = 0;
     let mut is_up = true;
     while crashed < crashes || !is_up {
+        said.ids_are_proven = crashed > crashes / 2;
         for (kind, worker) in workers.iter_mut().enumerate() {
             if worker.is_none() {
                 let job = said.next_job(kind, &shop, &mut random);

@@ -14,7 +14,7 @@ mod support;
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::join_all;
-use kazawallet_ledger::{Decision, PayoutState};
+use kazawallet_ledger::{Decision, LinkIds, PayoutState};
 use kazawallet_ledger_tests::{Job, Order};
 use support::child::Child;
 use support::{Database, TestShop};
@@ -24,7 +24,10 @@ const DELIVERIES: usize = 5000;
 /// Of the payments, so many have an order that they pay.
 const ORDERS: usize = 200;
 const PAYOUTS: usize = 200;
-const LINKS: usize = 200;
+const LINKS: usize = 280;
+/// Of the orders, so many are paid by an id that is no link's before the ids are proven, and so many
+/// others are said to be paid by one afterwards.
+const BY_UNKNOWN_IDS: usize = 40;
 
 /// Starts eight processes, lets them begin at the same moment, and gives what each said.
 async fn at_once(
@@ -47,6 +50,29 @@ fn words(line: &str) -> Vec<&str> {
     line.split(' ').collect()
 }
 
+/// Has all eight processes receive payments, of the orders from this one on, whose ids are no link's.
+/// Gives how many payments were decided how.
+async fn by_unknown_ids(shop: &TestShop, from: usize) -> BTreeMap<String, usize> {
+    let payments: Vec<_> = (from..from + BY_UNKNOWN_IDS)
+        .map(|number| Order {
+            reference: format!("order-{number}"),
+            link_id: format!("unknown-{number}"),
+        })
+        .collect();
+    let said = at_once(shop, std::array::from_fn(|_| Job::Receive(payments.clone())), 4).await;
+    let mut decisions = BTreeMap::<String, BTreeSet<String>>::new();
+    for line in said.iter().flatten() {
+        let ["received", id, decision, _] = words(line)[..] else { panic!("{line}") };
+        decisions.entry(id.to_owned()).or_default().insert(decision.to_owned());
+    }
+    let mut counts = BTreeMap::new();
+    for (id, decision) in decisions {
+        assert_eq!(decision.len(), 1, "{id} was decided in two ways: {decision:?}");
+        *counts.entry(decision.into_iter().collect()).or_default() += 1;
+    }
+    counts
+}
+
 async fn eight_processes(database: Database) {
     // They all come to one empty database: its tables are made once, too.
     let shop = TestShop::on(database).await;
@@ -60,6 +86,10 @@ async fn eight_processes(database: Database) {
     assert_eq!(links.len(), LINKS);
     assert!(links.values().all(|ids| ids.len() == 1), "{links:?}");
     assert_eq!(shop.links_asked_for(), LINKS);
+
+    // The ids are not proven yet: what fits its order pays it.
+    let first_unknown = by_unknown_ids(&shop, ORDERS).await;
+    assert_eq!(first_unknown, [("paid".to_owned(), BY_UNKNOWN_IDS)].into());
 
     // Each payment is delivered twice, to two processes that have it at about the same time.
     let payments: Vec<_> = (0..DELIVERIES / 2)
@@ -89,9 +119,14 @@ async fn eight_processes(database: Database) {
     let decided_twice = first.values().filter(|times| **times != 1).count();
     assert_eq!(decided_twice, 0);
     assert_eq!(first.len(), DELIVERIES / 2);
+    // Now they are.
+    let second_unknown = by_unknown_ids(&shop, ORDERS + BY_UNKNOWN_IDS).await;
+    assert_eq!(second_unknown, [("mismatch".to_owned(), BY_UNKNOWN_IDS)].into());
     let ledger = shop.ledger().await;
     let summary = ledger.summary().await.unwrap();
-    assert_eq!(summary.payments[&Decision::Paid], ORDERS as u64);
+    assert_eq!(summary.link_ids, LinkIds::Proven);
+    assert_eq!(summary.payments[&Decision::Mismatch], BY_UNKNOWN_IDS as u64);
+    assert_eq!(summary.payments[&Decision::Paid], (ORDERS + BY_UNKNOWN_IDS) as u64);
     assert_eq!(summary.payments[&Decision::NoOrder], (DELIVERIES / 2 - ORDERS) as u64);
     assert_eq!((summary.conflicts, summary.spooled), (0, 0));
 

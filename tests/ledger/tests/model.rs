@@ -17,7 +17,7 @@ use std::time::{Duration, SystemTime};
 
 use kazawallet::{Amount, CreatePaymentLink, CreateWithdrawal, Error, PaymentMethod};
 use kazawallet_ledger::{
-    Decision, Ledger, OrderState, PayoutState, Processing, Resolution, Settlement,
+    Decision, Ledger, LinkIds, OrderState, PayoutState, Processing, Resolution, Settlement,
 };
 use kazawallet_ledger_tests::Delivery;
 use kazawallet_simulator::{Decimal, Fault};
@@ -45,6 +45,10 @@ struct Model {
     payouts: BTreeMap<String, Payout>,
     quarantined: u64,
     decisions: Vec<(&'static str, String, &'static str)>,
+    /// Whether a payment has carried the id of its own order's link.
+    proven: bool,
+    /// Whether a person has switched the check of link ids off.
+    ignored: bool,
     links_made: usize,
     payouts_sent: usize,
     payouts_carried_out: usize,
@@ -55,6 +59,8 @@ struct Order {
     currency: String,
     state: OrderState,
     link_id: Option<String>,
+    /// All that it ever had.
+    links: Vec<String>,
     paid_by: Option<String>,
 }
 
@@ -72,6 +78,8 @@ struct Payment {
     said: Said,
     decision: Decision,
     problem: Option<&'static str>,
+    link_ids: LinkIds,
+    link_ref: Option<String>,
     settles: Option<String>,
     processing: Option<Processing>,
     tries: u32,
@@ -131,17 +139,11 @@ impl Model {
             }
         } else {
             let state = OrderState::Creating;
-            let order = Order { amount, currency, state, link_id: None, paid_by: None };
+            let order =
+                Order { amount, currency, state, link_id: None, links: Vec::new(), paid_by: None };
             self.orders.insert(reference.to_owned(), order);
             // What came before it.
-            for order_id in self.arrivals.clone() {
-                let payment = &self.payments[&order_id];
-                if payment.decision == Decision::NoOrder
-                    && payment.said.reference.as_deref() == Some(reference)
-                {
-                    self.decide(&order_id);
-                }
-            }
+            self.adopt(|payment| payment.said.reference.as_deref() == Some(reference));
         }
         let order = self.orders.get_mut(reference).unwrap();
         match (order.state, &order.link_id) {
@@ -171,8 +173,7 @@ impl Model {
                     && payment.said.amount == amount.parse::<Amount>().unwrap().shortest()
                     && payment.said.currency.as_deref() == Some(&currency.to_ascii_uppercase())
             };
-            let is_anothers =
-                |id: &str| self.orders.values().any(|order| order.link_id.as_deref() == Some(id));
+            let is_anothers = |id: &str| !self.ignored && self.order_of(id).is_some();
             return !self.payments.iter().any(|(id, payment)| fits(payment) && !is_anothers(id));
         };
         order.amount == amount.parse::<Amount>().unwrap()
@@ -180,9 +181,28 @@ impl Model {
             && matches!(order.state, OrderState::Creating | OrderState::TimedOut)
     }
 
+    /// The ref of the order that has, or had, a link with this id.
+    fn order_of(&self, link_id: &str) -> Option<&String> {
+        let mut orders = self.orders.iter();
+        orders.find(|(_, order)| order.links.iter().any(|id| id == link_id)).map(|(of, _)| of)
+    }
+
+    /// Decides again what had no order.
+    fn adopt(&mut self, which: impl Fn(&Payment) -> bool) {
+        for order_id in self.arrivals.clone() {
+            let payment = &self.payments[&order_id];
+            if payment.decision == Decision::NoOrder && which(payment) {
+                self.decide(&order_id);
+            }
+        }
+    }
+
     fn receive(&mut self, delivery: &Delivery, body: Vec<u8>) -> Told {
         let said = Said::by(delivery);
         let order_id = &delivery.order_id;
+        if self.payments.get(order_id).is_some_and(|first| first.decision == Decision::NoOrder) {
+            self.decide(order_id);
+        }
         if let Some(first) = self.payments.get(order_id) {
             let Some(problem) = said.differs_from(&first.said) else {
                 return Ok(first.told(true));
@@ -194,6 +214,8 @@ impl Model {
             said,
             decision: Decision::NoOrder,
             problem: None,
+            link_ids: if self.ignored { LinkIds::Ignored } else { LinkIds::Unproven },
+            link_ref: None,
             settles: None,
             processing: None,
             tries: 0,
@@ -207,23 +229,44 @@ impl Model {
     }
 
     fn decide(&mut self, order_id: &str) {
-        let payment = &self.payments[order_id];
-        let said = payment.said.clone();
-        let Some(reference) = said.reference.clone() else { return };
-        let Some(order) = self.orders.get(&reference) else { return };
-        let is_anothers = self.orders.iter().any(|(other, order)| {
-            *other != reference && order.link_id.as_deref() == Some(order_id)
-        });
-        let known_status = ["fulfilled", "timed_out"].contains(&said.status.as_str());
-        let problem = if !known_status {
+        let said = self.payments[order_id].said.clone();
+        let reference = said.reference.clone().unwrap_or_default();
+        let order = self.orders.get(&reference);
+        let own = order.is_some_and(|order| order.links.iter().any(|id| id == order_id));
+        let link_ref = self.order_of(order_id).filter(|_| !own && !self.ignored).cloned();
+        if order.is_none() && link_ref.is_none() {
+            return;
+        }
+        let fits_in = |order: &Order| {
+            (
+                said.amount == order.amount.shortest(),
+                said.currency.as_ref() == Some(&order.currency),
+            )
+        };
+        self.proven |=
+            own && !self.ignored && order.is_some_and(|order| fits_in(order) == (true, true));
+        let counts = order.is_some_and(|order| self.proven && !order.links.is_empty());
+        let link_ids = match (self.ignored, counts) {
+            (true, _) => LinkIds::Ignored,
+            (false, true) => LinkIds::Proven,
+            (false, false) => LinkIds::Unproven,
+        };
+        let payment = self.payments.get_mut(order_id).unwrap();
+        payment.link_ids = link_ids;
+        payment.link_ref.clone_from(&link_ref);
+        let Some(order) = order.filter(|_| link_ref.is_none()) else {
+            (payment.decision, payment.problem) = (Decision::Mismatch, Some("ref"));
+            return;
+        };
+        let is_former = own && !self.ignored && order.link_id.as_deref() != Some(order_id);
+        let problem = if !["fulfilled", "timed_out"].contains(&said.status.as_str()) {
             Some("status")
-        } else if is_anothers {
-            Some("ref")
-        } else if order.link_id.as_deref().is_some_and(|id| id != order_id) {
+        } else if (link_ids == LinkIds::Proven && !own) || (is_former && said.status == "timed_out")
+        {
             Some("order_id")
-        } else if said.currency.as_ref() != Some(&order.currency) {
+        } else if !fits_in(order).1 {
             Some("currency")
-        } else if said.status == "fulfilled" && said.amount != order.amount.shortest() {
+        } else if said.status == "fulfilled" && !fits_in(order).0 {
             Some("amount")
         } else {
             None
@@ -273,7 +316,9 @@ impl Model {
         let may = waits.contains(&payment.decision)
             || payment.decision == Decision::Dismissed
             || (payment.decision == Decision::TimedOut && is_contradicted);
-        let reference = reference.map(str::to_owned).or(payment.said.reference.clone());
+        // One of another order's link does not say which one it pays.
+        let said = payment.said.reference.clone().filter(|_| payment.link_ref.is_none());
+        let reference = reference.map(str::to_owned).or(said);
         let order = reference.as_ref().and_then(|reference| self.orders.get_mut(reference));
         let Some(order) = order.filter(|order| may && order.state != OrderState::Paid) else {
             return refused("ledger_state");
@@ -392,7 +437,7 @@ impl Both {
     }
 
     async fn step(&mut self) {
-        match self.random.below(20) {
+        match self.random.below(21) {
             0..=3 => self.create_link().await,
             4..=7 => self.receive_new().await,
             8..=9 => self.receive_again().await,
@@ -402,10 +447,21 @@ impl Both {
             15 => self.own_loop().await,
             16..=17 => self.withdraw().await,
             18 => self.resolve().await,
+            19 if self.random.one_in(2) => self.set_link_id_check().await,
             _ if self.random.one_in(3) => self.forget().await,
             _ => self.reopen().await,
         }
         self.agree().await;
+    }
+
+    async fn set_link_id_check(&mut self) {
+        // Mostly it is on.
+        let check = self.model.ignored || !self.random.one_in(3);
+        self.did(format!("set_link_id_check {check}"));
+        self.ledger.set_link_id_check(check, "Rima", None).await.unwrap();
+        self.model.ignored = !check;
+        let what = if check { "checked" } else { "ignored" };
+        self.model.decisions.push(("link_ids", String::new(), what));
     }
 
     async fn create_link(&mut self) {
@@ -431,7 +487,9 @@ impl Both {
             let link = link.unwrap();
             let id = self.shop.sim.links().last().unwrap().id.clone();
             assert_eq!((link.id.as_ref(), link.state), (Some(&id), OrderState::Open));
-            self.model.orders.get_mut(reference).unwrap().link_id = Some(id);
+            let order = self.model.orders.get_mut(reference).unwrap();
+            order.links.push(id.clone());
+            order.link_id = Some(id);
         } else {
             let link = told(link, |link| format!("{} {}", link.state, link.id.unwrap()));
             assert_eq!(link, expected);
@@ -459,7 +517,12 @@ impl Both {
             Delivery::paid(&made_up, self.random.pick(&AMOUNTS), self.random.pick(&REFS))
         } else {
             let link = self.random.pick(&links);
-            let delivery = Delivery::paid(&link.id, link.amount.as_str(), &link.reference.unwrap());
+            let mut delivery =
+                Delivery::paid(&link.id, link.amount.as_str(), &link.reference.unwrap());
+            if self.random.one_in(6) {
+                // Its number is another order's link by chance: all else is that of its own order.
+                delivery.order_id = self.random.pick(&links).id;
+            }
             delivery.currency(Some(&link.currency))
         };
         if self.random.one_in(5) {
@@ -662,6 +725,7 @@ impl Both {
             self.ledger.close().await;
         }
         self.ledger = self.shop.ledger().await;
+        self.model.adopt(|_| true);
     }
 
     /// The two must say the same of everything.
@@ -682,6 +746,12 @@ impl Both {
         assert_eq!(counted.conflicts, model.conflicts.len() as u64);
         assert_eq!(counted.quarantined, model.quarantined);
         assert_eq!(counted.spooled, 0);
+        let link_ids = match (model.ignored, model.proven) {
+            (true, _) => LinkIds::Ignored,
+            (false, true) => LinkIds::Proven,
+            (false, false) => LinkIds::Unproven,
+        };
+        assert_eq!(counted.link_ids, link_ids);
 
         for reference in REFS {
             let (is, should) =
@@ -714,6 +784,8 @@ impl Both {
                 "{order_id}"
             );
             assert_eq!(is.tries, should.tries, "{order_id}");
+            assert_eq!(is.link_ids, Some(should.link_ids), "{order_id}");
+            assert_eq!(is.link_ref, should.link_ref, "{order_id}");
             assert_eq!(is.status, should.said.status);
             assert_eq!(
                 &is.reference,

@@ -229,6 +229,32 @@ on_both_databases! {
         assert_eq!(json(&shop, &["payment", "stray"]).await, [payment]);
     }
 
+    async fn a_person_switches_the_check_of_link_ids_off(shop: TestShop) {
+        let ledger = shop.ledger().await;
+        shop.paid_order(&ledger, "order-1").await;
+        let id = shop.order(&ledger, "order-2").await;
+        assert_eq!(json(&shop, &["summary"]).await[0]["link_ids"], "proven");
+        let edited = Delivery::paid(&id, Job::PRICE, "order-1");
+        assert_eq!(receive(&shop, &ledger, &edited).await, Decision::Mismatch);
+        let shown = run(&shop, &["unsettled"]).await.well();
+        assert!(shown.contains("link ref") && shown.contains("order-2"), "{shown}");
+        assert_eq!(json(&shop, &["payment", &id]).await[0]["link_ref"], "order-2");
+        assert_eq!(json(&shop, &["payment", &id]).await[0]["link_ids"], "proven");
+
+        let refused = run(&shop, &["link-ids", "ignore"]).await.badly(2);
+        assert!(refused.contains("--by"), "{refused}");
+        let shown = run(&shop, &["link-ids", "ignore", "--by", "Rima", "--note", "two sequences"]).await;
+        assert_eq!(shown.well(), "The ids of links are ignored.\n");
+        assert_eq!(json(&shop, &["summary"]).await[0]["link_ids"], "ignored");
+        let unknown = Delivery::paid("pl_unknown", Job::PRICE, "order-2");
+        assert_eq!(receive(&shop, &ledger, &unknown).await, Decision::Paid);
+        let checked = json(&shop, &["link-ids", "check", "--by", "Salma"]).await;
+        assert_eq!(checked, [json!({ "link_ids": "proven" })]);
+        let kept = &json(&shop, &["decisions"]).await[1];
+        assert_eq!((&kept["action"], &kept["by"], &kept["note"]),
+            (&json!("link_ids"), &json!("Rima"), &json!("two sequences")));
+    }
+
     async fn a_person_resolves_a_payout(shop: TestShop) {
         let ledger = shop.ledger().await;
         unknown_payout(&shop, &ledger, "salary-1").await;

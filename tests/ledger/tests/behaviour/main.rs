@@ -14,6 +14,7 @@ mod support;
 mod durability;
 mod failures;
 mod forgetting;
+mod link_ids;
 mod migrations;
 mod orders;
 mod overview;

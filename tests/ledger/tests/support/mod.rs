@@ -4,6 +4,7 @@
 #![allow(dead_code, clippy::print_stdout)]
 
 pub mod child;
+pub mod provider;
 pub mod proxy;
 pub mod random;
 
