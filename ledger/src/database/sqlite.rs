@@ -237,7 +237,7 @@ fn serve(role: Role, path: &Path, to_do: &Receiver<Job>) {
         while let Some(job) = jobs.next() {
             let open = match &opened {
                 Some(open) => open,
-                None => match Open::new(role, path) {
+                None => match Open::new(role, path, matches!(job.work, Work::Migrate)) {
                     Ok(open) => &*opened.insert(open),
                     Err(problem) => {
                         let _ = job.answer.send(Err(problem.into()));
@@ -297,20 +297,22 @@ fn file_id(_: &Path) -> Option<FileId> {
 }
 
 impl Open {
-    fn new(role: Role, path: &Path) -> Result<Self, Error> {
+    /// For the first time, a database of a newer version is refused. Later it is not: what a newer
+    /// version adds while this one runs is no reason to stop.
+    fn new(role: Role, path: &Path, first_time: bool) -> Result<Self, Error> {
+        let mut log = path.as_os_str().to_owned();
+        log.push("-wal");
+        let log = PathBuf::from(log);
         // While another process opens or closes the file, SQLite says at once that it is locked.
         let until = Instant::now() + PATIENCE;
         let connection = loop {
-            match open(role, path) {
+            match open(role, path, first_time.then_some(&*log)) {
                 Err(problem) if is_busy(&problem) && Instant::now() < until => {
                     thread::sleep(LONG_PAUSE);
                 }
                 opened => break opened?,
             }
         };
-        let mut log = path.as_os_str().to_owned();
-        log.push("-wal");
-        let log = PathBuf::from(log);
         let log_is = file_id(&log);
         Ok(Self { connection, log, log_is })
     }
@@ -380,8 +382,10 @@ impl Work {
     }
 }
 
-fn open(role: Role, path: &Path) -> Result<Connection, Error> {
+/// With the path of the log, a newer version's database is refused.
+fn open(role: Role, path: &Path, log_of_unknown: Option<&Path>) -> Result<Connection, Error> {
     make_private(path)?;
+    let has_log = log_of_unknown.map(|log| std::fs::metadata(log).is_ok_and(|log| log.len() > 0));
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_CREATE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -390,6 +394,9 @@ fn open(role: Role, path: &Path) -> Result<Connection, Error> {
     connection.set_prepared_statement_cache_capacity(PREPARED);
     if connection.is_readonly(MAIN_DB).map_err(of_sqlite)? {
         return Err(error(ErrorKind::LedgerReadOnly, READ_ONLY));
+    }
+    if let Some(has_log) = has_log {
+        refuse_newer(&connection, has_log)?;
     }
     // The fullfsyncs are macOS's word for "the disk has it". Secure delete: what is erased is
     // overwritten.
@@ -408,6 +415,18 @@ fn open(role: Role, path: &Path) -> Result<Connection, Error> {
         .query_row("SELECT COUNT(*) FROM sqlite_schema", [], |_| Ok(()))
         .map_err(of_sqlite)?;
     Ok(connection)
+}
+
+/// Before anything is written, and be it the mode of the journal.
+fn refuse_newer(connection: &Connection, has_log: bool) -> Result<(), Error> {
+    let known = version(connection)
+        .and_then(|version| migrations::after(version.unwrap_or_default(), &DIALECT));
+    if known.is_err() && has_log {
+        // What a newer version has left in its log is for it to move into the file.
+        let keep_out = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
+        connection.set_db_config(keep_out, true).map_err(of_sqlite)?;
+    }
+    known.map(drop)
 }
 
 /// The file holds people's data: a new one is its owner's alone. SQLite gives the files beside it
