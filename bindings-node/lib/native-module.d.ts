@@ -123,6 +123,10 @@ export declare class RunningSimulator {
   webhookUrl(): string | null
   /** Sets where deliveries go; text says why not. */
   setWebhookUrl(url?: string | undefined | null): string | null
+  /** The dialect that it speaks. */
+  dialect(): string
+  /** Sets the dialect; text says why not. */
+  setDialect(dialect: string): string | null
   /** The deliveries so far. */
   deliveries(): Array<Delivery>
   /** The requests so far. */
@@ -539,6 +543,8 @@ export interface SimulatorSettings {
   apiKey?: string
   /** A secret of the user's own. */
   apiSecret?: string
+  /** The dialect's name. */
+  dialect?: string
   /** 0 for a free one. */
   port: number
 }

@@ -49,6 +49,8 @@ export interface SimulatorOptions {
   apiKey?: string | null | undefined;
   /** A secret of your own; it must begin with `sim_`. */
   apiSecret?: string | null | undefined;
+  /** What a webhook calls its link's id; `documented` unless given. */
+  dialect?: Dialect | null | undefined;
   /** A port of your own; 0, which is the default, for a free one. */
   port?: number | null | undefined;
 }
@@ -69,6 +71,12 @@ export interface TriggerOptions {
   status?: Status | null | undefined;
 }
 
+/**
+ * What a webhook calls its link's id: `order_id` in `documented`, as the provider's documentation has
+ * it; `id` in `plugin`, as the provider's own plugin reads it; both names in `both`.
+ */
+export type Dialect = 'documented' | 'plugin' | 'both';
+
 /** What `pay` and `timeOut` take: a `PaymentLink`, its URL, or its id. */
 export type LinkLike = { readonly url: string } | string;
 
@@ -83,7 +91,7 @@ export type Fault =
   | 'html_answer'
   | 'half_body'
   | 'error_inside_200'
-  | 'id_for_order_id'
+  | 'order_id_answer'
   | 'amount_as_number'
   | 'form_encoded'
   | 'status_changed'
@@ -131,7 +139,15 @@ export interface RecordedRequest {
   readonly fault: string | undefined;
 }
 
-const SETTINGS = ['webhookUrl', 'balances', 'merchantEmail', 'apiKey', 'apiSecret', 'port'];
+const SETTINGS = [
+  'webhookUrl',
+  'balances',
+  'merchantEmail',
+  'apiKey',
+  'apiSecret',
+  'dialect',
+  'port',
+];
 const TRIGGER = ['url', 'amount', 'currency', 'ref', 'orderId', 'status'];
 const KEY = Symbol('simulator');
 
@@ -181,6 +197,7 @@ export class Simulator {
       merchantEmail: optionalText('merchantEmail', given['merchantEmail']),
       apiKey: optionalText('apiKey', given['apiKey']),
       apiSecret: optionalText('apiSecret', given['apiSecret']),
+      dialect: optionalText('dialect', given['dialect']),
       port: portNumber(given['port']),
     });
     if (typeof running === 'string') {
@@ -225,6 +242,19 @@ export class Simulator {
 
   set webhookUrl(url: string | null | undefined) {
     accepted(this.#running.setWebhookUrl(optionalText('webhookUrl', url)));
+  }
+
+  /**
+   * The dialect that it speaks. It can be set at any time.
+   *
+   * @throws SimulatorError, TypeError where it is set to what is no dialect.
+   */
+  get dialect(): Dialect {
+    return this.#running.dialect() as Dialect;
+  }
+
+  set dialect(dialect: Dialect) {
+    accepted(this.#running.setDialect(text('dialect', dialect)));
   }
 
   /** The webhook deliveries so far, oldest first. */
@@ -328,10 +358,10 @@ export class Simulator {
    * - `html_answer`: does nothing, and answers 502 with a page in HTML
    * - `half_body`: acts, sends half of the answer, and cuts the connection
    * - `error_inside_200`: does nothing, and answers 200 with an error in the body
+   * - `order_id_answer`: answers the next new payment link with `order_id` in place of `id`
    *
    * At a delivery:
    *
-   * - `id_for_order_id`: carries the order id under the name `id`
    * - `amount_as_number`: carries the amount as a JSON number
    * - `form_encoded`: form fields instead of JSON
    * - `status_changed`, `currency_changed`: another status, or currency; the signature still holds

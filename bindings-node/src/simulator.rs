@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use kazawallet::{Amount, Status};
-use kazawallet_simulator::{Fault, Simulator, Trigger};
+use kazawallet_simulator::{Dialect, Fault, Simulator, Trigger};
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 use tokio::sync::Notify;
@@ -35,6 +35,8 @@ pub struct SimulatorSettings {
     pub api_key: Option<String>,
     /// A secret of the user's own.
     pub api_secret: Option<String>,
+    /// The dialect's name.
+    pub dialect: Option<String>,
     /// 0 for a free one.
     pub port: u16,
 }
@@ -95,6 +97,12 @@ pub fn start_simulator(settings: SimulatorSettings) -> Result<Either<RunningSimu
     if let Some(secret) = settings.api_secret {
         builder = builder.api_secret(secret);
     }
+    if let Some(dialect) = settings.dialect {
+        match dialect.parse() {
+            Ok(dialect) => builder = builder.dialect(dialect),
+            Err(error) => return Ok(Either::B(with_causes(&error))),
+        }
+    }
     Ok(match runtime::handle()?.block_on(builder.start()) {
         Ok(simulator) => Either::A(RunningSimulator { simulator: Arc::new(simulator) }),
         Err(error) => Either::B(with_causes(&error)),
@@ -143,6 +151,19 @@ impl RunningSimulator {
     #[napi(catch_unwind)]
     pub fn set_webhook_url(&self, url: Option<String>) -> Option<String> {
         self.simulator.set_webhook_url(url.as_deref()).err().map(|error| error.to_string())
+    }
+
+    /// The dialect that it speaks.
+    #[napi(catch_unwind)]
+    pub fn dialect(&self) -> &'static str {
+        self.simulator.dialect().as_str()
+    }
+
+    /// Sets the dialect; text says why not.
+    #[napi(catch_unwind)]
+    pub fn set_dialect(&self, dialect: String) -> Option<String> {
+        let set = |dialect: Dialect| self.simulator.set_dialect(dialect);
+        dialect.parse().map(set).err().map(|error: kazawallet_simulator::Error| error.to_string())
     }
 
     /// The deliveries so far.

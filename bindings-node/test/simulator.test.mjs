@@ -275,8 +275,6 @@ test('faults for deliveries', () =>
         assert.equal(form.fault, 'form_encoded');
         assert.equal(form.contentType, 'application/x-www-form-urlencoded');
         assert.equal(sim.webhook().verify(form.body).ref, 'order-42');
-        const [otherName] = await delivered('id_for_order_id');
-        assert.equal(sim.webhook().verify(otherName.body).orderId, otherName.orderId);
         const [number] = await delivered('amount_as_number');
         assert.equal(sim.webhook().verify(number.body).amount, '10.50');
         const [edited] = await delivered('currency_changed');
@@ -293,6 +291,68 @@ test('faults for deliveries', () =>
       { webhookUrl: shop.url },
     ),
   ));
+
+test('a link that is answered with an order_id', () =>
+  withSimulator(async (sim) => {
+    sim.fault('order_id_answer');
+    for (const name of ['order_id', 'id']) {
+      const link = await payable(sim);
+      assert.deepEqual(link.raw.json(), { success: true, [name]: link.id, url: link.url });
+      const [delivery] = await sim.pay(link);
+      assert.equal(delivery.orderId, link.id);
+    }
+  }));
+
+for (const [dialect, names] of /** @type {const} */ ([
+  ['documented', ['order_id']],
+  ['plugin', ['id']],
+  ['both', ['order_id', 'id']],
+])) {
+  test(`the dialect ${dialect} names the id in its own way`, () =>
+    withShop((shop) =>
+      withSimulator(
+        async (sim) => {
+          assert.equal(sim.dialect, dialect);
+          const link = await payable(sim);
+          assert.deepEqual(link.raw.json(), { success: true, id: link.id, url: link.url });
+          const [delivery] = await sim.pay(link);
+          const { url } = shop;
+          const triggered = await sim.trigger({ url, amount: 1, orderId: 'pl_of_mine' });
+          assert.deepEqual(shop.bodies, [delivery.body, triggered.body]);
+          for (const { body, orderId } of [delivery, triggered]) {
+            const fields = Object.entries(JSON.parse(body.toString()));
+            assert.deepEqual(
+              fields.filter(([name]) => name.includes('id')),
+              names.map((name) => [name, orderId]),
+            );
+            assert.equal(sim.webhook().verify(body).orderId, orderId);
+          }
+        },
+        { dialect, webhookUrl: shop.url },
+      ),
+    ));
+}
+
+test('the dialect can be changed', () =>
+  withSimulator(async (sim) => {
+    assert.equal(sim.dialect, 'documented');
+    sim.dialect = 'plugin';
+    assert.equal(sim.dialect, 'plugin');
+    const [delivery] = await sim.pay(await payable(sim));
+    assert.equal(JSON.parse(delivery.body.toString()).id, delivery.orderId);
+    assert.throws(
+      () => {
+        sim.dialect = /** @type {any} */ ('php');
+      },
+      { name: 'SimulatorError', message: /documented, plugin, both/ },
+    );
+    assert.equal(sim.dialect, 'plugin');
+    assert.throws(() => {
+      sim.dialect = /** @type {any} */ (7);
+    }, TypeError);
+    const php = Simulator.start({ dialect: /** @type {any} */ ('php') });
+    await assert.rejects(php, { name: 'SimulatorError', message: /documented, plugin, both/ });
+  }));
 
 test('a fault that is not known is an error', () =>
   withSimulator(async (sim) => {
@@ -421,6 +481,7 @@ test('settings that are left out, or given as nothing', () =>
       merchantEmail: null,
       apiKey: undefined,
       apiSecret: null,
+      dialect: null,
       port: undefined,
     },
   ));

@@ -143,7 +143,7 @@ const OPTIONS = 'options of ';
  */
 const TYPES_ALONE = words(
   'AmountLike CallMessage CallOptions ErrorAttributes ErrorCode HttpMethod Order Outcome Status ' +
-    'Wallet Delivery Fault LinkLike RecordedRequest ' +
+    'Wallet Delivery Dialect Fault LinkLike RecordedRequest ' +
     'LedgerWorker OrderLink OrderRecord Receipt Payment Conflict Payout PersonDecision Summary ' +
     'OrderState Decision Processing PayoutState Resolution Settlement ' +
     'PaymentHandler LedgerErrorCode',

@@ -68,6 +68,15 @@ class _Simulator:
         self._running.webhook_url = url
 
     @property
+    def dialect(self) -> str:
+        """The dialect that it speaks: `documented`, `plugin` or `both`. It can be set at any time."""
+        return self._running.dialect
+
+    @dialect.setter
+    def dialect(self, dialect: str) -> None:
+        self._running.dialect = dialect
+
+    @property
     def deliveries(self) -> list[Delivery]:
         """The webhook deliveries so far, oldest first."""
         return self._running.deliveries
@@ -105,10 +114,10 @@ class _Simulator:
         - `html_answer`: does nothing, and answers 502 with a page in HTML
         - `half_body`: acts, sends half of the answer, and cuts the connection
         - `error_inside_200`: does nothing, and answers 200 with an error in the body
+        - `order_id_answer`: answers the next new payment link with `order_id` in place of `id`
 
         At a delivery:
 
-        - `id_for_order_id`: carries the order id under the name `id`
         - `amount_as_number`: carries the amount as a JSON number
         - `form_encoded`: form fields instead of JSON
         - `status_changed`, `currency_changed`: another status, or currency; the signature still holds
@@ -154,6 +163,9 @@ class Simulator(_Simulator):
         merchant_email: The merchant's email, if `merchant@example.com` will not do.
         api_key: A key of your own; it must begin with `sim_`.
         api_secret: A secret of your own; it must begin with `sim_`.
+        dialect: What a webhook calls its link's id: `order_id` in `documented`, as the provider's
+            documentation has it; `id` in `plugin`, as the provider's own plugin reads it; both names
+            in `both`.
         port: A port of your own; 0 for a free one.
 
     Raises:
@@ -180,6 +192,7 @@ class Simulator(_Simulator):
         merchant_email: str | None = None,
         api_key: str | None = None,
         api_secret: str | None = None,
+        dialect: str = "documented",
         port: int = 0,
     ) -> None:
         super().__init__(
@@ -189,6 +202,7 @@ class Simulator(_Simulator):
                 merchant_email,
                 api_key,
                 api_secret,
+                dialect,
                 port,
             )
         )

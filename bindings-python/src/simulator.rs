@@ -8,7 +8,7 @@ use std::thread;
 use std::{fmt, mem};
 
 use kazawallet::Status;
-use kazawallet_simulator::{Fault, Simulator, Trigger};
+use kazawallet_simulator::{Dialect, Fault, Simulator, Trigger};
 use pyo3::create_exception;
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
@@ -80,6 +80,7 @@ impl RunningSimulator {
 #[pymethods]
 impl RunningSimulator {
     #[new]
+    #[allow(clippy::too_many_arguments, reason = "the settings, as Python gives them")]
     fn new(
         py: Python<'_>,
         webhook_url: Option<&Bound<'_, PyAny>>,
@@ -87,11 +88,13 @@ impl RunningSimulator {
         merchant_email: Option<&Bound<'_, PyAny>>,
         api_key: Option<&Bound<'_, PyAny>>,
         api_secret: Option<&Bound<'_, PyAny>>,
+        dialect: &Bound<'_, PyAny>,
         port: &Bound<'_, PyAny>,
     ) -> PyResult<Self> {
         let port = count("port", port)?.and_then(|port| u16::try_from(port).ok());
         let port = port.ok_or_else(|| refused("`port` must be from 0 to 65535"))?;
-        let mut options = Simulator::builder().bind(([127, 0, 0, 1], port).into());
+        let mut options =
+            Simulator::builder().bind(([127, 0, 0, 1], port).into()).dialect(dialect_of(dialect)?);
         if let Some(url) = webhook_url {
             options = options.webhook_url(text("webhook_url", url)?);
         }
@@ -172,6 +175,17 @@ impl RunningSimulator {
     fn set_webhook_url(&self, url: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
         let url = url.map(|url| text("webhook_url", url)).transpose()?;
         self.simulator.set_webhook_url(url.as_deref()).map_err(refused)
+    }
+
+    #[getter]
+    fn dialect(&self) -> &'static str {
+        self.simulator.dialect().as_str()
+    }
+
+    #[setter]
+    fn set_dialect(&self, dialect: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.simulator.set_dialect(dialect_of(dialect)?);
+        Ok(())
     }
 
     #[getter]
@@ -265,6 +279,10 @@ impl Drop for RunningSimulator {
             mem::forget(self.simulator.clone());
         }
     }
+}
+
+fn dialect_of(dialect: &Bound<'_, PyAny>) -> PyResult<Dialect> {
+    text("dialect", dialect)?.parse().map_err(refused)
 }
 
 fn link_text(link: &Bound<'_, PyAny>) -> PyResult<String> {

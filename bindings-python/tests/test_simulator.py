@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 from decimal import Decimal
 from typing import Any
@@ -191,8 +192,6 @@ def test_faults_for_deliveries() -> None:
         assert form.fault == "form_encoded"
         assert form.content_type == "application/x-www-form-urlencoded"
         assert sim.webhook().verify(form.body).ref == "order-42"
-        [other_name] = delivered("id_for_order_id")
-        assert sim.webhook().verify(other_name.body).order_id == other_name.order_id
         [number] = delivered("amount_as_number")
         assert str(sim.webhook().verify(number.body).amount) == "10.50"
         [edited] = delivered("currency_changed")
@@ -207,6 +206,53 @@ def test_faults_for_deliveries() -> None:
         for never in delivered("never_delivered"):
             assert never.answered is None
         assert len(shop.bodies) == before
+
+
+def test_a_link_that_is_answered_with_an_order_id() -> None:
+    with Simulator() as sim, sim.client() as client:
+        sim.fault("order_id_answer")
+        for name in ("order_id", "id"):
+            link = client.payment_links.create(amount="10.50", currency="USD")
+            assert link.raw.json() == {"success": True, name: link.id, "url": link.url}
+            assert [each.order_id for each in sim.pay(link)] == [link.id]
+
+
+@pytest.mark.parametrize(
+    ("dialect", "names"),
+    [("documented", ["order_id"]), ("plugin", ["id"]), ("both", ["order_id", "id"])],
+)
+def test_each_dialect_names_the_id_in_its_own_way(dialect: str, names: list[str]) -> None:
+    with (
+        ReceiverOnAThread() as shop,
+        Simulator(dialect=dialect, webhook_url=shop.url) as sim,
+        sim.client() as client,
+    ):
+        assert sim.dialect == dialect
+        link = client.payment_links.create(amount="10.50", currency="USD", ref="order-42")
+        assert link.raw.json() == {"success": True, "id": link.id, "url": link.url}
+        [delivery] = sim.pay(link)
+        triggered = sim.trigger(shop.url, amount=1, order_id="pl_of_mine")
+        for body, order_id in ((delivery.body, link.id), (triggered.body, "pl_of_mine")):
+            fields = json.loads(body)
+            assert {name: fields[name] for name in fields if "id" in name} == dict.fromkeys(
+                names, order_id
+            )
+            assert sim.webhook().verify(body).order_id == order_id
+        assert shop.bodies == [delivery.body, triggered.body]
+
+
+def test_the_dialect_can_be_changed() -> None:
+    with Simulator() as sim:
+        assert sim.dialect == "documented"
+        sim.dialect = "plugin"
+        assert sim.dialect == "plugin"
+        [delivery] = sim.pay(payable(sim))
+        assert json.loads(delivery.body)["id"] == delivery.order_id
+        with pytest.raises(SimulatorError, match="documented, plugin, both"):
+            sim.dialect = "php"
+        assert sim.dialect == "plugin"
+        with pytest.raises(TypeError):
+            sim.dialect = 7  # type: ignore[assignment]
 
 
 @pytest.mark.parametrize("fault", ["no_such_fault", "answer_status:999", "answer_late:soon", ""])
@@ -286,6 +332,7 @@ def test_settings_of_one_s_own() -> None:
         {"webhook_url": "no url"},
         {"balances": {"USD": "many"}},
         {"merchant_email": ""},
+        {"dialect": "php"},
     ],
     ids=lambda settings: "-".join(settings),
 )
@@ -304,6 +351,7 @@ def test_a_setting_that_cannot_be_used_is_an_error(settings: dict[str, Any]) -> 
         {"port": "8000"},
         {"colour": "red"},
         {"api_key": 7},
+        {"dialect": None},
     ],
     ids=lambda settings: "-".join(settings),
 )

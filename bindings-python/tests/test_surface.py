@@ -425,6 +425,7 @@ def checks() -> dict[str, Check]:
         "list of Wallet": lambda value: type(value) is tuple,
         "list of text pairs": lambda value: type(value) is list and type(value[0]) is tuple,
         "Status": lambda value: type(value) is str,
+        "Dialect": lambda value: value in ("documented", "plugin", "both"),
         "time": lambda value: type(value) is datetime and value.tzinfo is timezone.utc,
         **{name: is_text_of(name) for name in LEDGER_TEXTS},
     }

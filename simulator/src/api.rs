@@ -1,5 +1,6 @@
 //! The provider's endpoints, as its documentation describes them.
 
+use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -34,12 +35,46 @@ const CRYPTO_METHODS: [u32; 6] = [118, 116, 117, 115, 15, 13];
 /// Where the two Haram methods part, in SYP.
 const HARAM_LINE: i64 = 3_000_000;
 
+const CREATE_PAYMENT_LINK: &str = "/wallet/createPaymentLink";
+
 static API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 static API_SECRET: HeaderName = HeaderName::from_static("x-api-secret");
 static MERCHANT_EMAIL: HeaderName = HeaderName::from_static("merchant-email");
 
 /// An answer: a status and JSON.
-type Answer = (StatusCode, Value);
+type Answer = (StatusCode, Object);
+
+/// A JSON object whose members stand in the order in which the documentation has them;
+/// `serde_json`'s own would sort them.
+struct Object(Vec<(&'static str, Value)>);
+
+impl Object {
+    fn get(&self, name: &str) -> Option<&Value> {
+        self.0.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
+    }
+
+    fn rename(&mut self, from: &str, to: &'static str) {
+        for (name, _) in self.0.iter_mut().filter(|(name, _)| *name == from) {
+            *name = to;
+        }
+    }
+}
+
+impl<const N: usize> From<[(&'static str, Value); N]> for Object {
+    fn from(members: [(&'static str, Value); N]) -> Self {
+        Self(members.into())
+    }
+}
+
+impl fmt::Display for Object {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, (name, value)) in self.0.iter().enumerate() {
+            let before = if place == 0 { '{' } else { ',' };
+            write!(f, "{before}{}:{value}", Value::from(*name))?;
+        }
+        f.write_str("}")
+    }
+}
 
 /// A request that the provider would refuse, in one of the shapes that its errors come in.
 enum Refusal {
@@ -84,10 +119,10 @@ impl From<Refusal> for Answer {
                 let error = json!({
                     "status": status.as_u16(), "name": name, "message": message, "details": details,
                 });
-                (status, json!({ "data": null, "error": error }))
+                (status, [("data", Value::Null), ("error", error)].into())
             }
             Refusal::Plain { status, message } => {
-                (status, json!({ "success": false, "message": message }))
+                (status, [("success", false.into()), ("message", message.into())].into())
             }
         }
     }
@@ -110,7 +145,11 @@ pub(crate) async fn answer(
     };
     let (id, fault) = {
         let mut state = shared.state();
-        let fault = state.take_fault(false);
+        // What only a new payment link's answer can show waits for one.
+        let fault = state.take_fault(|fault| match fault {
+            Fault::OrderIdAnswer => parts.uri.path() == CREATE_PAYMENT_LINK,
+            fault => !fault.is_of_delivery(),
+        });
         (state.record_request(recorded(&shared, &parts, &body, fault)), fault)
     };
     let answered = |status: StatusCode| {
@@ -158,7 +197,10 @@ pub(crate) async fn answer(
             half(status, &body, cut)
         }
         fault => {
-            let (status, body) = act();
+            let (status, mut body) = act();
+            if fault == Some(Fault::OrderIdAnswer) {
+                body.rename("id", "order_id");
+            }
             if let Some(Fault::AnswerLate(delay)) = fault {
                 tokio::time::sleep(delay).await;
             }
@@ -168,7 +210,7 @@ pub(crate) async fn answer(
     }
 }
 
-fn as_json(status: StatusCode, body: &Value) -> Response {
+fn as_json(status: StatusCode, body: &Object) -> Response {
     (status, [(header::CONTENT_TYPE, "application/json; charset=utf-8")], body.to_string())
         .into_response()
 }
@@ -191,7 +233,7 @@ fn pretended(status: StatusCode) -> Refusal {
 }
 
 /// An answer that promises all of its body and sends half of it before the connection is cut.
-fn half(status: StatusCode, body: &Value, cut: Cut) -> Response {
+fn half(status: StatusCode, body: &Object, cut: Cut) -> Response {
     let whole = body.to_string();
     let length = whole.len();
     let mut sent = Bytes::from(whole);
@@ -261,8 +303,9 @@ fn recorded(shared: &Shared, parts: &Parts, body: &[u8], fault: Option<Fault>) -
 }
 
 /// What is kept of an answer: its status, and the message in whichever of its places.
-fn own_answer(status: StatusCode, answer: &Value) -> OwnAnswer {
-    let message = answer.get("message").or_else(|| answer.pointer("/error/message"));
+fn own_answer(status: StatusCode, answer: &Object) -> OwnAnswer {
+    let of_error = || answer.get("error").and_then(|error| error.get("message"));
+    let message = answer.get("message").or_else(of_error);
     let message = message.and_then(Value::as_str).unwrap_or_default().to_owned();
     OwnAnswer { status: status.as_u16(), message }
 }
@@ -276,7 +319,7 @@ fn act(
     notes: &mut Vec<String>,
 ) -> Result<Answer, Refusal> {
     match (parts.method.as_str(), parts.uri.path()) {
-        ("POST", "/wallet/createPaymentLink") => {
+        ("POST", CREATE_PAYMENT_LINK) => {
             check_key(shared, parts)?;
             if parts.headers.contains_key(&API_SECRET) {
                 notes.push("x-api-secret was sent, which this endpoint does not want".to_owned());
@@ -315,6 +358,12 @@ fn act(
     }
 }
 
+/// What was asked is done, and these members say what came of it.
+fn success<const N: usize>(members: [(&'static str, Value); N]) -> Answer {
+    let success = ("success", Value::from(true));
+    (StatusCode::OK, Object(std::iter::once(success).chain(members).collect()))
+}
+
 fn create_payment_link(
     shared: &Shared,
     host: &str,
@@ -333,7 +382,7 @@ fn create_payment_link(
     let mut state = shared.state();
     let link = state.create_link(new).map_err(|error| Refusal::plain(error.to_string()))?;
     let url = format!("http://{host}/pay/{}", link.id);
-    Ok((StatusCode::OK, json!({ "success": true, "url": url, "order_id": link.id })))
+    Ok(success([("id", link.id.as_str().into()), ("url", url.into())]))
 }
 
 fn create_withdrawal(
@@ -367,14 +416,10 @@ fn create_withdrawal(
     if !shared.state().withdraw(&merchant, &currency, amount) {
         return Err(Refusal::plain("Insufficient balance"));
     }
-    Ok((
-        StatusCode::OK,
-        json!({
-            "success": true,
-            "status": "approved",
-            "message": "Withdrawal request created successfully",
-        }),
-    ))
+    Ok(success([
+        ("status", "approved".into()),
+        ("message", "Withdrawal request created successfully".into()),
+    ]))
 }
 
 fn list_wallets(shared: &Shared, parts: &Parts) -> Result<Answer, Refusal> {
@@ -384,7 +429,7 @@ fn list_wallets(shared: &Shared, parts: &Parts) -> Result<Answer, Refusal> {
     let wallets: Vec<Value> = wallets
         .map(|(currency, amount)| json!({ "currency": currency, "amount": amount.to_string() }))
         .collect();
-    Ok((StatusCode::OK, json!({ "success": true, "wallets": wallets })))
+    Ok(success([("wallets", wallets.into())]))
 }
 
 fn create_deposit(
@@ -415,7 +460,7 @@ fn create_deposit(
         "note": note,
         "extraPaymentInfo": null,
     });
-    Ok((StatusCode::OK, json!({ "success": true, "error": null, "createdPayment": payment })))
+    Ok(success([("error", Value::Null), ("createdPayment", payment)]))
 }
 
 fn create_card(
@@ -428,14 +473,12 @@ fn create_card(
     header_merchant(shared, parts)?;
     fields.currency()?;
     let transfer = u32::from_str_radix(new_id()?.get(..6).unwrap_or_default(), 16).unwrap_or(1);
-    Ok((
-        StatusCode::OK,
-        json!({
-            "created": true,
-            "cardId": format!("kc-{}", new_id()?),
-            "createdTransfer": { "id": transfer },
-        }),
-    ))
+    let answer = [
+        ("created", true.into()),
+        ("cardId", format!("kc-{}", new_id()?).into()),
+        ("createdTransfer", json!({ "id": transfer })),
+    ];
+    Ok((StatusCode::OK, answer.into()))
 }
 
 fn new_id() -> Result<String, Refusal> {

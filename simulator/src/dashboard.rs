@@ -20,6 +20,7 @@ use kazawallet::{Amount, Status};
 use serde_json::{Map, Value, json};
 
 use crate::delivery::{self, Trigger};
+use crate::dialect::Dialect;
 use crate::fault::Fault;
 use crate::page::{self, Language};
 use crate::server::{Shared, one_header};
@@ -245,6 +246,11 @@ async fn act(shared: &Arc<Shared>, name: &str, given: &Arguments) -> Result<Valu
             let url = given.text("url").map(|url| delivery::checked_url(&url)).transpose()?;
             shared.state().webhook_url.clone_from(&url);
             Ok(json!({ "url": url }))
+        }
+        "dialect" => {
+            let dialect: Dialect = given.wanted("dialect")?.parse()?;
+            shared.state().dialect = dialect;
+            Ok(json!({ "dialect": dialect.as_str() }))
         }
         "trigger" => {
             let amount: Amount = given.wanted("amount")?.parse()?;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use kazawallet::{Amount, Status, Webhook};
 use tokio::sync::oneshot;
 
+use crate::dialect::Dialect;
 use crate::fault::Fault;
 use crate::server::Shared;
 use crate::state::{Link, LinkState};
@@ -121,6 +122,7 @@ pub struct Trigger {
     reference: Option<String>,
     order_id: Option<String>,
     status: Status,
+    dialect: Option<Dialect>,
 }
 
 impl Trigger {
@@ -133,6 +135,7 @@ impl Trigger {
             reference: None,
             order_id: None,
             status: Status::Fulfilled,
+            dialect: None,
         }
     }
 
@@ -164,18 +167,27 @@ impl Trigger {
         self
     }
 
+    /// The dialect instead of that of the simulator that sends it; without a simulator
+    /// [`Dialect::Documented`] is spoken.
+    #[must_use]
+    pub fn dialect(mut self, dialect: Dialect) -> Self {
+        self.dialect = Some(dialect);
+        self
+    }
+
     /// Sends it, signed with the keys of `webhook`; no simulator need be running.
     ///
     /// # Errors
     /// [`Error::Configuration`] where the URL is not http or https. A receiver that refuses or
     /// does not answer is not an error: the delivery's outcome says it.
     pub async fn send(self, webhook: &Webhook) -> Result<Delivery, Error> {
-        let mut delivery = self.prepare(webhook)?;
+        let mut delivery = self.prepare(webhook, Dialect::default())?;
         Courier::new(TIME_LIMIT).send(&mut delivery).await;
         Ok(delivery)
     }
 
-    fn prepare(self, webhook: &Webhook) -> Result<Delivery, Error> {
+    /// Makes the delivery, in the dialect that the sender speaks unless the trigger has its own.
+    fn prepare(self, webhook: &Webhook, spoken: Dialect) -> Result<Delivery, Error> {
         let url = checked_url(&self.url)?;
         let order_id = match self.order_id {
             Some(order_id) => order_id,
@@ -188,7 +200,8 @@ impl Trigger {
             status: self.status.as_str().to_owned(),
             currency: self.currency,
         };
-        Ok(message.into_delivery(webhook, Some(url), None))
+        let dialect = self.dialect.unwrap_or(spoken);
+        Ok(message.into_delivery(webhook, Some(url), dialect, None))
     }
 }
 
@@ -241,6 +254,7 @@ impl Message {
         mut self,
         webhook: &Webhook,
         url: Option<String>,
+        dialect: Dialect,
         fault: Option<Fault>,
     ) -> Delivery {
         match fault {
@@ -264,12 +278,9 @@ impl Message {
             _ => {}
         }
         let secret = webhook.sign(&self.amount, &self.order_id);
-        let id_name = if fault == Some(Fault::IdForOrderId) { "id" } else { "order_id" };
-        let mut fields = vec![
-            (id_name, self.order_id.as_str()),
-            ("secret", secret.as_str()),
-            ("amount", self.amount.as_str()),
-        ];
+        let ids = dialect.id_fields().iter().map(|name| (*name, self.order_id.as_str()));
+        let mut fields: Vec<(&str, &str)> = ids.collect();
+        fields.extend([("secret", secret.as_str()), ("amount", self.amount.as_str())]);
         fields.extend(self.reference.as_deref().map(|reference| ("ref", reference)));
         fields.push(("status", self.status.as_str()));
         fields.push(("currency", self.currency.as_str()));
@@ -416,9 +427,10 @@ pub(crate) async fn settle(
         let mut state = shared.state();
         let id = state.find_link(link)?.id.clone();
         let link = state.settle(&id, as_state)?;
-        let fault = state.take_fault(true);
+        let fault = state.take_fault(|fault| fault.is_of_delivery());
         let url = state.webhook_url.clone();
-        let mut first = Message::of(&link).into_delivery(&shared.webhook, url, fault);
+        let mut first =
+            Message::of(&link).into_delivery(&shared.webhook, url, state.dialect, fault);
         first.at = shared.started.elapsed();
         if fault == Some(Fault::NeverDelivered) {
             first.outcome =
@@ -441,7 +453,8 @@ pub(crate) async fn settle(
 
 /// Sends one signed delivery with the simulator's own keys.
 pub(crate) async fn trigger(shared: &Arc<Shared>, trigger: Trigger) -> Result<Delivery, Error> {
-    let mut delivery = trigger.prepare(&shared.webhook)?;
+    let spoken = shared.state().dialect;
+    let mut delivery = trigger.prepare(&shared.webhook, spoken)?;
     delivery.at = shared.started.elapsed();
     shared.state().record_delivery(&mut delivery);
     send_all(shared, vec![delivery]).await?.pop().ok_or(Error::Stopped)

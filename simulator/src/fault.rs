@@ -8,7 +8,7 @@ use crate::Error;
 
 /// One way to misbehave, as real services and networks do.
 ///
-/// The first seven change the answer to an API request; the rest change a webhook delivery. A
+/// The first eight change the answer to an API request; the rest change a webhook delivery. A
 /// fault has a text form, which the other languages and the control API use: its name, and for
 /// two of them a value after a colon (`answer_late:1500` is in milliseconds,
 /// `answer_status:503`).
@@ -40,8 +40,9 @@ pub enum Fault {
     HalfBody,
     /// Do nothing, and answer 200 with an error in the body.
     ErrorInside200,
-    /// Deliver the order id under the name `id`.
-    IdForOrderId,
+    /// Answer a new payment link with its id under the name `order_id` instead of `id`. It waits
+    /// for the next request that creates one.
+    OrderIdAnswer,
     /// Deliver the amount as a JSON number.
     AmountAsNumber,
     /// Deliver form fields instead of JSON.
@@ -72,7 +73,7 @@ impl Fault {
         Fault::HtmlAnswer,
         Fault::HalfBody,
         Fault::ErrorInside200,
-        Fault::IdForOrderId,
+        Fault::OrderIdAnswer,
         Fault::AmountAsNumber,
         Fault::FormEncoded,
         Fault::StatusChanged,
@@ -91,7 +92,7 @@ impl Fault {
             Fault::HtmlAnswer => "html_answer",
             Fault::HalfBody => "half_body",
             Fault::ErrorInside200 => "error_inside_200",
-            Fault::IdForOrderId => "id_for_order_id",
+            Fault::OrderIdAnswer => "order_id_answer",
             Fault::AmountAsNumber => "amount_as_number",
             Fault::FormEncoded => "form_encoded",
             Fault::StatusChanged => "status_changed",
@@ -105,8 +106,7 @@ impl Fault {
     pub fn is_of_delivery(&self) -> bool {
         matches!(
             self,
-            Fault::IdForOrderId
-                | Fault::AmountAsNumber
+            Fault::AmountAsNumber
                 | Fault::FormEncoded
                 | Fault::StatusChanged
                 | Fault::CurrencyChanged

@@ -36,6 +36,7 @@ mod api;
 mod checkout;
 mod dashboard;
 mod delivery;
+mod dialect;
 mod error;
 mod fault;
 mod money;
@@ -50,6 +51,7 @@ mod simulator;
 mod state;
 
 pub use delivery::{Delivery, DeliveryOutcome, Trigger};
+pub use dialect::Dialect;
 pub use error::Error;
 pub use fault::Fault;
 pub use rust_decimal::Decimal;

@@ -11,7 +11,7 @@ use std::pin::Pin;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use kazawallet::{Amount, Status, Webhook};
 
-use crate::{DeliveryOutcome, Fault, Simulator, Trigger};
+use crate::{DeliveryOutcome, Dialect, Fault, Simulator, Trigger};
 
 /// A local stand-in for the Kazawallet payment API. It is not the provider, and no money moves.
 ///
@@ -61,6 +61,9 @@ struct Run {
     /// Opening balance, such as USD=100 (may be repeated)
     #[arg(long, value_name = "CURRENCY=AMOUNT", value_parser = balance)]
     balance: Vec<(String, String)>,
+    /// What webhooks are like: documented, plugin or both
+    #[arg(long, default_value_t)]
+    dialect: Dialect,
     /// Fault to play once, such as close_after_acting or answer_status:503 (may be repeated)
     #[arg(long, value_name = "FAULT")]
     fault: Vec<Fault>,
@@ -91,6 +94,9 @@ struct TriggerArgs {
     /// Status: fulfilled, timed_out, or any other text
     #[arg(long, default_value = "fulfilled")]
     status: String,
+    /// What the webhook is like: documented, plugin or both
+    #[arg(long, default_value_t)]
+    dialect: Dialect,
     /// API key to sign with, else KAZAWALLET_API_KEY; must begin with sim_
     #[arg(long, value_name = "KEY")]
     api_key: Option<String>,
@@ -170,7 +176,8 @@ async fn run_with(arguments: Vec<OsString>, stop: Option<Stop>) -> u8 {
 }
 
 async fn serve(run: Run, stop: Option<Stop>) -> Result<(), Box<dyn StdError>> {
-    let mut builder = Simulator::builder().bind(SocketAddr::new(run.host, run.port));
+    let address = SocketAddr::new(run.host, run.port);
+    let mut builder = Simulator::builder().bind(address).dialect(run.dialect);
     if run.allow_non_loopback {
         builder = builder.allow_non_loopback();
     }
@@ -225,7 +232,8 @@ async fn trigger(arguments: TriggerArgs) -> Result<(), Box<dyn StdError>> {
     let secret = sim_key(arguments.api_secret, "--api-secret", "KAZAWALLET_API_SECRET")?;
     let mut trigger = Trigger::to(arguments.url, arguments.amount)
         .currency(arguments.currency)
-        .status(Status::from(arguments.status));
+        .status(Status::from(arguments.status))
+        .dialect(arguments.dialect);
     if let Some(reference) = arguments.reference {
         trigger = trigger.reference(reference);
     }

@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use crate::delivery::{self, Courier, Delivery, Trigger};
+use crate::dialect::Dialect;
 use crate::fault::Fault;
 use crate::server::{self, Settings, Shared};
 use crate::state::{Link, LinkState, RecordedRequest, State};
@@ -242,6 +243,16 @@ impl Simulator {
         Ok(())
     }
 
+    /// The dialect that it speaks.
+    pub fn dialect(&self) -> Dialect {
+        self.shared.state().dialect
+    }
+
+    /// The dialect that it speaks from now on, also for links that are there already.
+    pub fn set_dialect(&self, dialect: Dialect) {
+        self.shared.state().dialect = dialect;
+    }
+
     /// Stops: no more is accepted, open connections are closed, deliveries under way are given
     /// up, and nothing of it runs any more. Stopping twice does nothing.
     pub async fn stop(&self) {
@@ -284,6 +295,7 @@ pub struct SimulatorBuilder {
     other_merchants: Vec<String>,
     balances: Vec<(String, String)>,
     webhook_url: Option<String>,
+    dialect: Dialect,
     delivery_timeout: Duration,
     address: SocketAddr,
     allow_non_loopback: bool,
@@ -300,6 +312,7 @@ impl Default for SimulatorBuilder {
             other_merchants: Vec::new(),
             balances: Vec::new(),
             webhook_url: None,
+            dialect: Dialect::default(),
             delivery_timeout: delivery::TIME_LIMIT,
             address: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0),
             allow_non_loopback: false,
@@ -344,6 +357,12 @@ impl SimulatorBuilder {
     /// Where deliveries go.
     pub fn webhook_url(mut self, url: impl Into<String>) -> Self {
         self.webhook_url = Some(url.into());
+        self
+    }
+
+    /// The dialect that it speaks, instead of [`Dialect::Documented`].
+    pub fn dialect(mut self, dialect: Dialect) -> Self {
+        self.dialect = dialect;
         self
     }
 
@@ -403,6 +422,7 @@ impl SimulatorBuilder {
         let webhook = Webhook::new(api_key.as_str(), api_secret.as_str())?;
         let mut state = State::default();
         state.webhook_url = self.webhook_url.as_deref().map(delivery::checked_url).transpose()?;
+        state.dialect = self.dialect;
         let merchant = checked_email(&self.merchant)?;
         let defaults =
             DEFAULT_BALANCES.map(|(currency, amount)| (currency.to_owned(), amount.to_owned()));

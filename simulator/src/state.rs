@@ -8,6 +8,7 @@ use kazawallet::Amount;
 use rust_decimal::Decimal;
 
 use crate::delivery::Delivery;
+use crate::dialect::Dialect;
 use crate::fault::Fault;
 use crate::{Error, money, random};
 
@@ -148,6 +149,7 @@ pub(crate) struct State {
     pub(crate) deliveries: VecDeque<Delivery>,
     pub(crate) faults: Vec<Armed>,
     pub(crate) webhook_url: Option<String>,
+    pub(crate) dialect: Dialect,
     last_request: u64,
     last_delivery: u64,
     last_link: u64,
@@ -257,10 +259,9 @@ impl State {
         self.faults.retain(|armed| fault.is_some_and(|fault| armed.fault != fault));
     }
 
-    /// The fault to play now, the one armed first, counted down.
-    pub(crate) fn take_fault(&mut self, of_delivery: bool) -> Option<Fault> {
-        let place =
-            self.faults.iter().position(|armed| armed.fault.is_of_delivery() == of_delivery)?;
+    /// The fault to play now, the first armed of those that fit, counted down.
+    pub(crate) fn take_fault(&mut self, fits: impl Fn(Fault) -> bool) -> Option<Fault> {
+        let place = self.faults.iter().position(|armed| fits(armed.fault))?;
         let armed = self.faults.get_mut(place)?;
         let fault = armed.fault;
         if let Some(times) = &mut armed.times {

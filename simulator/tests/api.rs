@@ -41,7 +41,7 @@ async fn a_payment_link_is_created() {
     assert_eq!(answer.status(), 200);
     let body = answer.json();
     assert_eq!(body["success"], true);
-    let id = body["order_id"].as_str().unwrap();
+    let id = body["id"].as_str().unwrap();
     assert_eq!(body["url"], format!("http://{}/pay/{id}", sim.address()));
     let links = sim.links();
     assert_eq!(links[0].id, id);

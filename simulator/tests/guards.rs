@@ -3,7 +3,7 @@
 
 mod support;
 
-use kazawallet_simulator::{Fault, LinkState, Simulator};
+use kazawallet_simulator::{Dialect, Fault, LinkState, Simulator};
 use serde_json::{Value, json};
 use support::{
     Message, Receiver, call, create_link, dashboard_cookie, get, link_body, post_form, send,
@@ -193,6 +193,10 @@ async fn the_json_api_shows_and_drives() {
     assert_eq!(control(&sim, "clear_faults", json!({})).await.status(), 200);
     assert_eq!(list(&sim, "faults").await, json!([]));
 
+    let spoken = control(&sim, "dialect", json!({ "dialect": "plugin" })).await;
+    assert_eq!(spoken.json(), json!({ "dialect": "plugin" }));
+    assert_eq!(sim.dialect(), Dialect::Plugin);
+
     let body = json!({ "url": receiver.url, "amount": "7", "ref": "r", "order_id": "o-1" });
     let triggered = control(&sim, "trigger", body).await.json();
     let event = sim.webhook().verify(receiver.next().await.body).unwrap();
@@ -205,6 +209,8 @@ async fn the_json_api_shows_and_drives() {
         ("fault", json!({ "fault": "no_such" }), 400),
         ("fault", json!({ "fault": "half_body", "times": "x" }), 400),
         ("webhook_url", json!({ "url": "ftp://x" }), 400),
+        ("dialect", json!({ "dialect": "php" }), 400),
+        ("dialect", json!({}), 400),
         ("trigger", json!({ "url": "file:///x", "amount": "1" }), 400),
         ("trigger", json!({ "url": receiver.url, "amount": "0" }), 400),
         ("no_such", json!({}), 400),

@@ -34,6 +34,7 @@ async fn help_says_what_it_is_and_what_it_takes() {
         "--webhook-url",
         "--merchant-email",
         "--balance",
+        "--dialect",
         "--fault",
         "--api-key",
         "--api-secret",
@@ -50,6 +51,7 @@ async fn arguments_that_cannot_be_used_are_refused() {
         &["--balance", "USD"],
         &["--balance", "USD=x"],
         &["--fault", "nothing"],
+        &["--dialect", "php"],
         &["--api-key", "81A107141716"],
         &["--webhook-url", "nowhere"],
         &["trigger"],
@@ -100,6 +102,31 @@ async fn it_prints_where_it_is_and_stops_on_either_signal() {
         let id = child.id().unwrap().to_string();
         assert!(Command::new("kill").args([signal, &id]).status().await.unwrap().success());
         assert!(child.wait().await.unwrap().success(), "{signal}");
+    }
+}
+
+#[tokio::test]
+async fn the_dialect_is_an_option_of_both_commands() {
+    let output = program().args(["--dialect", "php"]).output().await.unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("there are documented, plugin, both"), "{said}");
+
+    let mut receiver = Receiver::start(200).await;
+    for (options, wanted) in [
+        (&[][..], "{\"order_id\":\"o-1\",\"secret\""),
+        (&["--dialect", "plugin"], "{\"id\":\"o-1\",\"secret\""),
+        (&["--dialect", "both"], "{\"order_id\":\"o-1\",\"id\":\"o-1\",\"secret\""),
+    ] {
+        let output = program()
+            .args(["trigger", &receiver.url, "--order-id", "o-1"])
+            .args(options)
+            .args(["--api-key", "sim_key", "--api-secret", "sim_secret"])
+            .output()
+            .await
+            .unwrap();
+        assert!(output.status.success());
+        let body = receiver.next().await.body;
+        assert!(body.starts_with(wanted), "{body}");
     }
 }
 

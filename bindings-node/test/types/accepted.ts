@@ -68,6 +68,7 @@ import {
 } from 'kazawallet';
 import {
   type Delivery,
+  type Dialect,
   type Fault,
   type FaultOptions,
   type RecordedRequest,
@@ -330,6 +331,9 @@ export async function simulators(
   sim.webhookUrl = undefined;
   sim.webhookUrl = null;
   sim.webhookUrl = 'http://127.0.0.1:8000/webhook';
+  same<typeof sim.dialect, Dialect>(true);
+  sim.dialect = 'both';
+  await Simulator.start({ dialect: 'plugin' });
   same<typeof sim.url, string>(true);
   same<typeof sim.apiKey, string>(true);
   same<typeof sim.apiSecret, string>(true);

@@ -191,6 +191,8 @@ export function faults(sim: Simulator): void {
   sim.fault('answer_status:many');
   // @ts-expect-error
   sim.fault('half_body', { times: '2' });
+  // @ts-expect-error
+  sim.dialect = 'php';
 }
 
 export function readonlyFields(outcome: Outcome, sim: Simulator, error: KazawalletError): void {

@@ -339,6 +339,7 @@ def simulators() -> None:
         merchant_email="shop@example.com",
         api_key="sim_key",
         api_secret="sim_secret",
+        dialect="plugin",
         port=0,
     ) as sim:
         assert_type(sim, Simulator)
@@ -349,6 +350,8 @@ def simulators() -> None:
         assert_type(sim.dashboard_url, str)
         assert_type(sim.webhook_url, str | None)
         sim.webhook_url = None
+        assert_type(sim.dialect, str)
+        sim.dialect = "both"
         assert_type(sim.client(timeout=1), Client)
         assert_type(sim.async_client(), AsyncClient)
         assert_type(sim.webhook(), Webhook)

@@ -93,7 +93,10 @@ fn what_it_does(fault: Fault) -> &'static str {
              paid, and the shop cannot read that it was."
         }
         Fault::ErrorInside200 => "Does nothing, and answers 200 with an error in the body.",
-        Fault::IdForOrderId => "Delivers the order id under the name <code>id</code>.",
+        Fault::OrderIdAnswer => {
+            "Answers the next new payment link with its id under the name <code>order_id</code> \
+             instead of <code>id</code>."
+        }
         Fault::AmountAsNumber => "Delivers the amount as a JSON number instead of a string.",
         Fault::FormEncoded => "Delivers form fields instead of JSON.",
         Fault::StatusChanged => {

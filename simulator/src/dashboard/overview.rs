@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::faults;
 use super::html::{duration, field, form, hidden, table};
+use crate::dialect::Dialect;
 use crate::page::escaped;
 use crate::server::Shared;
 use crate::state::{Link, LinkState, RecordedRequest, State};
@@ -29,7 +30,7 @@ pub(super) fn section_of(action: &str) -> &'static str {
     match action {
         "pay" | "time_out" => "links",
         "fault" | "clear_faults" => "faults",
-        "webhook_url" => "setup",
+        "webhook_url" | "dialect" => "setup",
         _ => "trigger",
     }
 }
@@ -43,6 +44,7 @@ fn done_text(action: &str) -> Option<&'static str> {
         "fault" => "The fault is armed.",
         "clear_faults" => "Cleared.",
         "webhook_url" => "The webhook URL is set.",
+        "dialect" => "The dialect is set.",
         _ => return None,
     })
 }
@@ -99,6 +101,7 @@ fn setup(shared: &Shared, state: &State) -> String {
         field("webhook-url", "Webhook URL", "url", webhook_url, "type=\"url\" size=\"40\"");
     let inside = format!("{inside}<button>Set</button>");
     html.push_str(&form(&shared.settings.control_token, "webhook_url", &inside));
+    html.push_str(&form(&shared.settings.control_token, "dialect", &dialect(state.dialect)));
     if webhook_url.is_empty() {
         html.push_str(
             "<p class=\"warning\">No webhook URL is set: deliveries are made, and go nowhere.</p>\n",
@@ -118,6 +121,23 @@ fn setup(shared: &Shared, state: &State) -> String {
         );
     }
     html
+}
+
+/// The field that shows which dialect is spoken, and chooses another.
+fn dialect(spoken: Dialect) -> String {
+    let options = Dialect::ALL.into_iter().fold(String::new(), |mut options, dialect| {
+        let selected = if dialect == spoken { " selected" } else { "" };
+        let carries = dialect.id_fields().join(" and ");
+        let _ = write!(
+            options,
+            "<option value=\"{dialect}\"{selected}>{dialect}: a webhook carries {carries}</option>"
+        );
+        options
+    });
+    format!(
+        "<p class=\"field\"><label for=\"dialect\">Dialect</label>\
+         <select id=\"dialect\" name=\"dialect\">{options}</select></p>\n<button>Set</button>"
+    )
 }
 
 fn links(token: &str, state: &State) -> String {

@@ -87,8 +87,15 @@ pub fn forms(html: &str) -> Vec<Form> {
         let field = (tag.get("name").to_owned(), tag.get("value").to_owned());
         match (tag.name.as_str(), forms.last_mut()) {
             ("input", Some(form)) => form.fields.push(field),
-            // The first option is the one that is chosen.
-            ("select", Some(form)) => form.fields.push((field.0, "fulfilled".to_owned())),
+            ("select", Some(form)) => form.fields.push((field.0, String::new())),
+            ("option", Some(form)) => {
+                let value = if tag.has("value") { field.1 } else { tag.text.clone() };
+                let chosen = &mut form.fields.last_mut().unwrap().1;
+                // The first is chosen unless another is marked.
+                if chosen.is_empty() || tag.has("selected") {
+                    *chosen = value;
+                }
+            }
             ("button", Some(form)) => {
                 form.buttons.push((tag.text.clone(), tag.has("name").then_some(field)));
             }
