@@ -33,6 +33,8 @@
 //! The crate's program, `kazawallet-simulator`, is the same thing from a terminal.
 
 mod api;
+#[cfg(feature = "scripted")]
+mod certificates;
 mod checkout;
 mod dashboard;
 mod delivery;

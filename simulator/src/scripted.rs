@@ -20,7 +20,6 @@
 //! # }
 //! ```
 
-mod certificates;
 mod connection;
 mod program;
 mod script;
@@ -36,6 +35,8 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
+
+use crate::certificates;
 
 pub use program::run_program;
 pub use script::{Body, Framing, Pieces, Respond, Script, SendRaw, Step, TlsCertificate};
@@ -65,8 +66,18 @@ impl ScriptedServer {
         let (root_certificate, acceptor) = match script.tls {
             None => (None, None),
             Some(kind) => {
-                let made = certificates::make(kind)?;
-                (made.root_to_trust, Some(made.acceptor))
+                let host = match kind {
+                    TlsCertificate::WrongName => "somewhere-else.test".to_owned(),
+                    _ => Ipv4Addr::LOCALHOST.to_string(),
+                };
+                let made = certificates::make(certificates::Wanted {
+                    server: "Kazawallet scripted server",
+                    hosts: vec![host],
+                    expired: kind == TlsCertificate::Expired,
+                })
+                .map_err(|error| ScriptedError::Certificate(error.to_string()))?;
+                let root_to_trust = (kind != TlsCertificate::UnknownRoot).then_some(made.root);
+                (root_to_trust, Some(made.acceptor))
             }
         };
         let scheme = if acceptor.is_some() { "https" } else { "http" };
