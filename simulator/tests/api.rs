@@ -319,6 +319,39 @@ async fn a_payment_method_is_known_and_has_its_fields() {
 }
 
 #[tokio::test]
+async fn a_payout_needs_no_note_and_only_the_fields_of_its_method() {
+    let sim = Simulator::start().await.unwrap();
+    let usdt = with(with(payout_body(&sim), "paymentMethod", json!("118")), "amount", json!("1"));
+    for absent in [&["note"][..], &["fields"], &["note", "fields"]] {
+        let body = absent.iter().fold(usdt.clone(), |body, name| without(body, name));
+        assert_eq!(call(&sim, PAYOUT, &body).await.status(), 200, "{body}");
+    }
+    assert_eq!(sim.balance("SYP"), decimal("9999997"));
+    for method in ["35", "37", "38"] {
+        let body = with(without(payout_body(&sim), "fields"), "paymentMethod", json!(method));
+        let answer = call(&sim, PAYOUT, &body).await;
+        assert_eq!(answer.status(), 400, "{body}");
+        assert!(answer.body.contains(" is required for this method"), "{}", answer.body);
+    }
+}
+
+#[tokio::test]
+async fn a_deposit_by_the_banks_method_of_the_example_is_taken() {
+    let sim = Simulator::start().await.unwrap();
+    let body = json!({
+        "merchantEmail": sim.merchant_email(), "email": "user@example.com", "currency": "SYP",
+        "amount": "500000", "paymentMethod": 17, "fields": { "bemo-dp-f1": "x" },
+    });
+    let answer = call(&sim, DEPOSIT, &body).await;
+    assert_eq!((answer.status(), &answer.json()["success"]), (200, &json!(true)));
+    // Nobody has shown a payout by it, and other numbers are no methods.
+    let payout = with(payout_body(&sim), "paymentMethod", json!("17"));
+    assert!(call(&sim, PAYOUT, &payout).await.body.contains("Payment method not found"));
+    let other = with(body, "paymentMethod", json!(18));
+    assert!(call(&sim, DEPOSIT, &other).await.body.contains("Payment method not found"));
+}
+
+#[tokio::test]
 async fn an_unknown_endpoint_and_a_wrong_method_are_404() {
     let sim = Simulator::start().await.unwrap();
     for (path, body) in [("/wallet/nothing", json!({})), (LINK, Value::Null)] {
