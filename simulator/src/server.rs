@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, Request, State as FromState};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
@@ -177,7 +177,14 @@ async fn guard(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let host = one_header(request.headers(), &header::HOST).unwrap_or_default().to_owned();
+    // A browser always says which host it means, so that what does not is no page's request. Only
+    // HTTP/1.0 may leave it out.
+    let host =
+        if request.version() == Version::HTTP_10 && !request.headers().contains_key(header::HOST) {
+            shared.settings.address.to_string()
+        } else {
+            one_header(request.headers(), &header::HOST).unwrap_or_default().to_owned()
+        };
     let named = request.uri().authority().map(|authority| authority.as_str().to_owned());
     if !shared.is_own_host(&host) || named.is_some_and(|named| named != host) {
         let said = "This is a local simulator, and it does not answer to this host name.\n";
