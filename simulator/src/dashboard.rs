@@ -253,7 +253,7 @@ async fn act(shared: &Arc<Shared>, name: &str, given: &Arguments) -> Result<Valu
             Ok(json!({ "dialect": dialect.as_str() }))
         }
         "trigger" => {
-            let amount: Amount = given.wanted("amount")?.parse()?;
+            let amount = Amount::from_delivery(&given.wanted("amount")?)?;
             let mut trigger = Trigger::to(given.wanted("url")?, amount);
             if let Some(currency) = given.text("currency") {
                 trigger = trigger.currency(currency);

@@ -79,8 +79,8 @@ struct Run {
 struct TriggerArgs {
     /// Where the delivery goes
     url: String,
-    /// Amount paid
-    #[arg(long, default_value = "10.50")]
+    /// Amount paid; may be zero, as that of a link that timed out
+    #[arg(long, default_value = "10.50", value_parser = Amount::from_delivery)]
     amount: Amount,
     /// Currency code
     #[arg(long, default_value = "USD")]

@@ -212,7 +212,7 @@ async fn the_json_api_shows_and_drives() {
         ("dialect", json!({ "dialect": "php" }), 400),
         ("dialect", json!({}), 400),
         ("trigger", json!({ "url": "file:///x", "amount": "1" }), 400),
-        ("trigger", json!({ "url": receiver.url, "amount": "0" }), 400),
+        ("trigger", json!({ "url": receiver.url, "amount": "-1" }), 400),
         ("no_such", json!({}), 400),
         ("pay", json!([]), 400),
     ] {

@@ -6,7 +6,7 @@ mod support;
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
-use kazawallet::Status;
+use kazawallet::{Amount, Status};
 use kazawallet_simulator::{DeliveryOutcome, Error, Fault, Simulator, Trigger};
 use serde_json::{Value, json};
 use support::{Receiver, call, create_link, get, link_body, send, try_call};
@@ -194,6 +194,20 @@ async fn trigger_sends_one_signed_delivery() {
     assert!(sim.webhook().verify(receiver.next().await.body).is_ok());
     let nowhere = Trigger::to("ftp://127.0.0.1/", "1".parse().unwrap());
     assert!(sim.trigger(nowhere).await.is_err());
+}
+
+#[tokio::test]
+async fn trigger_signs_a_time_out_of_zero() {
+    let mut receiver = Receiver::start(200).await;
+    let sim = Simulator::start().await.unwrap();
+    for zero in ["0", "0.00"] {
+        let trigger = Trigger::to(&receiver.url, Amount::from_delivery(zero).unwrap())
+            .order_id("order-1")
+            .status(Status::TimedOut);
+        assert_eq!(sim.trigger(trigger).await.unwrap().answered(), Some(200));
+        let event = sim.webhook().verify(receiver.next().await.body).unwrap();
+        assert_eq!((event.amount().as_str(), event.status()), (zero, &Status::TimedOut));
+    }
 }
 
 #[tokio::test]

@@ -327,6 +327,21 @@ async fn a_deliverys_page_shows_its_bytes_the_answer_and_each_step_of_the_signat
 }
 
 #[tokio::test]
+async fn a_time_out_of_zero_is_sent_from_the_dashboard() {
+    let mut receiver = Receiver::start(200).await;
+    let sim = Simulator::start().await.unwrap();
+    let mut form = form_with(&dashboard(&sim).await, "ref", "order-42");
+    for (name, value) in [("url", &*receiver.url), ("amount", "0"), ("status", "timed_out")] {
+        form.fill(name, value);
+    }
+    assert_eq!(press(&sim, &form, "Send").await.status(), 303);
+    let event = sim.webhook().verify(receiver.next().await.body).unwrap();
+    assert_eq!((event.amount().as_str(), event.status().as_str()), ("0", "timed_out"));
+    let page = dashboard_page(&sim, "/__simulator/deliveries/1").await;
+    assert!(page.body.contains("They are equal: the signature holds."));
+}
+
+#[tokio::test]
 async fn a_changed_field_is_named_beside_the_signature_that_still_holds() {
     let receiver = Receiver::start(200).await;
     for (fault, changed, truth) in

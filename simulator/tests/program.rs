@@ -131,6 +131,21 @@ async fn the_dialect_is_an_option_of_both_commands() {
 }
 
 #[tokio::test]
+async fn trigger_takes_zero() {
+    let mut receiver = Receiver::start(200).await;
+    let output = program()
+        .args(["trigger", &receiver.url, "--amount", "0", "--status", "timed_out"])
+        .args(["--api-key", "sim_key", "--api-secret", "sim_secret"])
+        .output()
+        .await
+        .unwrap();
+    assert!(output.status.success());
+    let webhook = Webhook::new("sim_key", "sim_secret").unwrap();
+    let event = webhook.verify(receiver.next().await.body).unwrap();
+    assert_eq!((event.amount().as_str(), event.status().as_str()), ("0", "timed_out"));
+}
+
+#[tokio::test]
 async fn trigger_sends_one_delivery_and_its_status_says_whether_it_was_accepted() {
     for (status, accepted) in [(200, true), (500, false)] {
         let mut receiver = Receiver::start(status).await;
