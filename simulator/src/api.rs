@@ -383,7 +383,7 @@ fn create_payment_link(
     };
     let mut state = shared.state();
     let link = state.create_link(new).map_err(|error| Refusal::plain(error.to_string()))?;
-    let url = format!("http://{host}/pay/{}", link.id);
+    let url = format!("{}://{host}/pay/{}", shared.settings.scheme(), link.id);
     Ok(success([("id", link.id.as_str().into()), ("url", url.into())]))
 }
 

@@ -59,8 +59,9 @@ pub(crate) async fn show(
     let query = query.unwrap_or_default();
     let given = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "token");
     if given.is_some_and(|(_, token)| is_token(&shared, &token)) {
+        let secure = if shared.settings.root_certificate.is_some() { "; Secure" } else { "" };
         let cookie = format!(
-            "{}={}; Path=/__simulator/; HttpOnly; SameSite=Strict",
+            "{}={}; Path=/__simulator/; HttpOnly; SameSite=Strict{secure}",
             cookie_name(&shared),
             shared.settings.control_token
         );

@@ -33,7 +33,6 @@
 //! The crate's program, `kazawallet-simulator`, is the same thing from a terminal.
 
 mod api;
-#[cfg(feature = "scripted")]
 mod certificates;
 mod checkout;
 mod dashboard;

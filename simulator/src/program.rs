@@ -3,15 +3,17 @@
 
 use std::error::Error as StdError;
 use std::ffi::OsString;
+use std::fs::{self, OpenOptions};
 use std::future::{Future, pending};
 use std::io::{self, Write as _};
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::pin::Pin;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use kazawallet::{Amount, Status, Webhook};
 
-use crate::{DeliveryOutcome, Dialect, Fault, Simulator, Trigger};
+use crate::{DeliveryOutcome, Dialect, Fault, Simulator, Trigger, random};
 
 /// A local stand-in for the Kazawallet payment API. It is not the provider, and no money moves.
 ///
@@ -67,6 +69,13 @@ struct Run {
     /// Fault to play once, such as close_after_acting or answer_status:503 (may be repeated)
     #[arg(long, value_name = "FAULT")]
     fault: Vec<Fault>,
+    /// Serve https, with a certificate that is made at the start
+    #[arg(long)]
+    tls: bool,
+    /// File for the certificate that clients must trust; one in the system's folder for temporary
+    /// files where it is not given, which is removed at the end
+    #[arg(long, value_name = "FILE", requires = "tls")]
+    tls_certificate: Option<PathBuf>,
     /// API key to use instead of a fresh one; must begin with sim_
     #[arg(long, value_name = "KEY")]
     api_key: Option<String>,
@@ -202,16 +211,26 @@ async fn serve(run: Run, stop: Option<Stop>) -> Result<(), Box<dyn StdError>> {
     for fault in run.fault {
         builder = builder.fault(fault);
     }
+    if run.tls {
+        builder = builder.tls();
+    }
     // Before anything is printed, so that a signal sent on reading it is already awaited.
     let stop = match stop {
         Some(stop) => stop,
         None => Box::pin(StopSignal::listen()?.wait()),
     };
     let sim = builder.start().await?;
+    let certificate = match sim.root_certificate() {
+        Some(pem) => Some(CertificateFile::write(pem, run.tls_certificate)?),
+        None => None,
+    };
+    let certificate_line = certificate.as_ref().map_or_else(String::new, |certificate| {
+        format!("Certificate  {}\n", certificate.path.display())
+    });
     writeln!(
         io::stdout(),
         "Kazawallet simulator: not the provider, no money moves. Stop it with Ctrl-C.\n\n\
-         Base URL     {url}\nDashboard    {dashboard}\n\n\
+         Base URL     {url}\nDashboard    {dashboard}\n{certificate_line}\n\
          For your environment (in a shell, put `export` before each):\n\
          KAZAWALLET_BASE_URL={url}\nKAZAWALLET_API_KEY={key}\nKAZAWALLET_API_SECRET={secret}\n\
          KAZAWALLET_MERCHANT_EMAIL={merchant}",
@@ -225,6 +244,39 @@ async fn serve(run: Run, stop: Option<Stop>) -> Result<(), Box<dyn StdError>> {
     sim.stop().await;
     writeln!(io::stdout(), "\nStopped.")?;
     Ok(())
+}
+
+/// The certificate that clients must trust, where they can read it.
+struct CertificateFile {
+    path: PathBuf,
+    is_ours: bool,
+}
+
+impl CertificateFile {
+    fn write(pem: &str, given: Option<PathBuf>) -> Result<Self, Box<dyn StdError>> {
+        let (path, is_ours) = match given {
+            Some(path) => (path, false),
+            None => {
+                let name = format!("kazawallet-simulator-{}.pem", random::hex::<8>()?);
+                (std::env::temp_dir().join(name), true)
+            }
+        };
+        let mut options = OpenOptions::new();
+        // Others may write to the folder for temporary files: never through what they put there.
+        options.write(true).create(true).truncate(true).create_new(is_ours);
+        let written = options.open(&path).and_then(|mut file| file.write_all(pem.as_bytes()));
+        written.map_err(|error| format!("{} could not be written: {error}", path.display()))?;
+        Ok(Self { path, is_ours })
+    }
+}
+
+impl Drop for CertificateFile {
+    fn drop(&mut self) {
+        if self.is_ours {
+            // One that stays behind is of no use to anybody.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
 }
 
 async fn trigger(arguments: TriggerArgs) -> Result<(), Box<dyn StdError>> {

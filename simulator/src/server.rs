@@ -19,10 +19,12 @@ use hyper::service::{Service, service_fn};
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use kazawallet::Webhook;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
 
 use crate::delivery::Courier;
 use crate::state::State;
@@ -41,6 +43,15 @@ pub(crate) struct Settings {
     pub(crate) address: SocketAddr,
     /// Names by which it may be called besides its loopback ones.
     pub(crate) allowed_hosts: Vec<String>,
+    /// The PEM of the root that a client must trust; with it the simulator serves TLS.
+    pub(crate) root_certificate: Option<String>,
+}
+
+impl Settings {
+    /// `https`, or `http`.
+    pub(crate) fn scheme(&self) -> &'static str {
+        if self.root_certificate.is_some() { "https" } else { "http" }
+    }
 }
 
 /// Everything that handlers and deliveries share.
@@ -104,7 +115,7 @@ impl Shared {
                 IpAddr::V6(_) => IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1]),
             });
         }
-        format!("http://{address}")
+        format!("{}://{address}", self.settings.scheme())
     }
 
     /// Whether a `Host` header is one of the simulator's own. A page whose name was pointed at
@@ -116,6 +127,7 @@ impl Shared {
                 Ok(port) => (name, port),
                 Err(_) => return false,
             },
+            _ if self.settings.root_certificate.is_some() => (host, 443),
             _ => (host, 80),
         };
         let bracketed = name.strip_prefix('[').and_then(|name| name.strip_suffix(']'));
@@ -193,7 +205,8 @@ async fn guard(
     let changes = !matches!(*request.method(), Method::GET | Method::HEAD);
     let origin = request.headers().get(header::ORIGIN);
     let foreign = |origin: &HeaderValue| {
-        !origin.as_bytes().eq_ignore_ascii_case(format!("http://{host}").as_bytes())
+        let own = format!("{}://{host}", shared.settings.scheme());
+        !origin.as_bytes().eq_ignore_ascii_case(own.as_bytes())
     };
     // A page can send a GET without an origin, as an image; its browser says where it comes from.
     // Played as a request to the API it would use up a fault and fill the record.
@@ -229,7 +242,12 @@ pub(crate) fn one_header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Optio
 }
 
 /// Accepts connections until told to stop; then every one of them is closed before it returns.
-pub(crate) async fn serve(listener: TcpListener, router: Router, stop: Arc<Notify>) {
+pub(crate) async fn serve(
+    listener: TcpListener,
+    router: Router,
+    tls: Option<TlsAcceptor>,
+    stop: Arc<Notify>,
+) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
@@ -237,7 +255,7 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, stop: Arc<Notif
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    connections.spawn(connection(stream, router.clone()));
+                    connections.spawn(connection(stream, tls.clone(), router.clone()));
                 }
                 // Out of file handles, most likely: give the others time to close theirs.
                 Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
@@ -247,9 +265,21 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, stop: Arc<Notif
     connections.shutdown().await;
 }
 
-async fn connection(stream: TcpStream, router: Router) {
+async fn connection(stream: TcpStream, tls: Option<TlsAcceptor>, router: Router) {
     // Without this an answer may wait for 40 ms; where it cannot be set, that is all that happens.
     let _ = stream.set_nodelay(true);
+    match tls {
+        None => answer_on(stream, router).await,
+        Some(tls) => {
+            // A client that does not like the certificate goes: that is for the client to tell.
+            if let Ok(stream) = tls.accept(stream).await {
+                answer_on(stream, router).await;
+            }
+        }
+    }
+}
+
+async fn answer_on(stream: impl AsyncRead + AsyncWrite + Unpin, router: Router) {
     let cut = Arc::new(Notify::new());
     let handle = Cut(Arc::clone(&cut));
     let router = TowerToHyperService::new(router);

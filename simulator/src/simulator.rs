@@ -1,6 +1,6 @@
 //! Starting, configuring, driving and stopping a simulator.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use std::{fmt, io};
@@ -16,7 +16,7 @@ use crate::dialect::Dialect;
 use crate::fault::Fault;
 use crate::server::{self, Settings, Shared};
 use crate::state::{Link, LinkState, RecordedRequest, State};
-use crate::{Error, money, random};
+use crate::{Error, certificates, money, random};
 
 /// What every key and secret of a simulator begins with; a real one never does.
 pub(crate) const KEY_PREFIX: &str = "sim_";
@@ -99,6 +99,13 @@ impl Simulator {
     /// The base URL for the SDK's `base_url`, such as `http://127.0.0.1:40123/wallet`.
     pub fn url(&self) -> String {
         format!("{}/wallet", self.shared.origin())
+    }
+
+    /// With [`tls`](SimulatorBuilder::tls) the PEM of the root certificate that a client must trust, as
+    /// with `root_certificates` of the SDK's own; [`client`](Simulator::client) does. Each start has
+    /// one of its own.
+    pub fn root_certificate(&self) -> Option<&str> {
+        self.shared.settings.root_certificate.as_deref()
     }
 
     /// The address it listens on.
@@ -300,6 +307,7 @@ pub struct SimulatorBuilder {
     address: SocketAddr,
     allow_non_loopback: bool,
     allowed_hosts: Vec<String>,
+    tls: bool,
     faults: Vec<Fault>,
 }
 
@@ -317,6 +325,7 @@ impl Default for SimulatorBuilder {
             address: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0),
             allow_non_loopback: false,
             allowed_hosts: Vec::new(),
+            tls: false,
             faults: Vec::new(),
         }
     }
@@ -398,6 +407,26 @@ impl SimulatorBuilder {
         self
     }
 
+    /// Serves https, with a certificate that is made at the start for the addresses of this machine,
+    /// the bound one and each [`allow_host`](SimulatorBuilder::allow_host): for a client that takes no
+    /// other. See [`Simulator::root_certificate`].
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use kazawallet_simulator::Simulator;
+    ///
+    /// let sim = Simulator::builder().tls().start().await?;
+    /// assert!(sim.url().starts_with("https://127.0.0.1:"));
+    /// sim.client().wallets().list().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn tls(mut self) -> Self {
+        self.tls = true;
+        self
+    }
+
     /// Arms a fault from the start, once.
     pub fn fault(mut self, fault: Fault) -> Self {
         self.faults.push(fault);
@@ -446,22 +475,36 @@ impl SimulatorBuilder {
             state.arm(fault, Some(1))?;
         }
         let listener = listen(self.address).map_err(Error::Bind)?;
+        let address = listener.local_addr().map_err(Error::Bind)?;
+        let (root_certificate, acceptor) = if self.tls {
+            let made = certificates::make(certificates::Wanted {
+                server: "Kazawallet simulator",
+                hosts: certified_hosts(address.ip(), &self.allowed_hosts),
+                expired: false,
+            })
+            .map_err(|error| Error::Configuration(format!("no certificate was made: {error}")))?;
+            (Some(made.root), Some(made.acceptor))
+        } else {
+            (None, None)
+        };
         let settings = Settings {
             api_key,
             api_secret,
             default_merchant: merchant,
             control_token: random::hex::<16>()?,
-            address: listener.local_addr().map_err(Error::Bind)?,
+            address,
             allowed_hosts: self.allowed_hosts,
+            root_certificate,
         };
         let courier = Courier::new(self.delivery_timeout);
         let client = Client::builder(settings.api_key.as_str())
             .api_secret(settings.api_secret.as_str())
-            .merchant_email(&settings.default_merchant);
+            .merchant_email(&settings.default_merchant)
+            .root_certificates(settings.root_certificate.as_deref().unwrap_or_default());
         let shared = Arc::new(Shared::new(settings, webhook, courier, state));
         let client = client.base_url(format!("{}/wallet", shared.origin())).build()?;
         let stop = Arc::new(Notify::new());
-        let serving = server::serve(listener, server::routes(&shared), Arc::clone(&stop));
+        let serving = server::serve(listener, server::routes(&shared), acceptor, Arc::clone(&stop));
         let server = tokio::spawn(serving);
         Ok(Simulator { shared, client, stop, server: Mutex::new(Some(server)) })
     }
@@ -486,6 +529,18 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(1024)
+}
+
+/// The names that the simulator's certificate is for.
+fn certified_hosts(bound: IpAddr, allowed: &[String]) -> Vec<String> {
+    let mut hosts = vec!["localhost".to_owned()];
+    let loopback = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
+    hosts.extend(loopback.map(|ip| ip.to_string()));
+    if !bound.is_unspecified() && !loopback.contains(&bound) {
+        hosts.push(bound.to_string());
+    }
+    hosts.extend(allowed.iter().cloned());
+    hosts
 }
 
 /// The key given, if it is one of a simulator; else a fresh one. The text of a key that is

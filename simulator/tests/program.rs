@@ -7,7 +7,7 @@ mod support;
 use std::collections::HashMap;
 use std::process::Stdio;
 
-use kazawallet::Webhook;
+use kazawallet::{Client, Webhook};
 use support::{Receiver, send};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
@@ -35,6 +35,8 @@ async fn help_says_what_it_is_and_what_it_takes() {
         "--merchant-email",
         "--balance",
         "--dialect",
+        "--tls",
+        "--tls-certificate",
         "--fault",
         "--api-key",
         "--api-secret",
@@ -52,6 +54,8 @@ async fn arguments_that_cannot_be_used_are_refused() {
         &["--balance", "USD=x"],
         &["--fault", "nothing"],
         &["--dialect", "php"],
+        &["--tls-certificate", "root.pem"],
+        &["--tls", "--tls-certificate", "/no/such/folder/root.pem"],
         &["--api-key", "81A107141716"],
         &["--webhook-url", "nowhere"],
         &["trigger"],
@@ -128,6 +132,48 @@ async fn the_dialect_is_an_option_of_both_commands() {
         let body = receiver.next().await.body;
         assert!(body.starts_with(wanted), "{body}");
     }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn with_tls_the_certificate_is_in_a_file_while_it_runs() {
+    let given = std::env::temp_dir().join(format!("simulator-test-{}.pem", std::process::id()));
+    std::fs::write(&given, "of an earlier start, and longer ".repeat(200)).unwrap();
+    for file in [None, Some(&given)] {
+        let mut command = program();
+        command.args(["--tls", "--balance", "USD=5.25"]).stdout(Stdio::piped());
+        if let Some(file) = file {
+            command.arg("--tls-certificate").arg(file);
+        }
+        let mut child = command.spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut said = HashMap::new();
+        while !said.contains_key("KAZAWALLET_MERCHANT_EMAIL") {
+            let line = lines.next_line().await.unwrap().unwrap();
+            let parted = line.split_once('=').filter(|(name, _)| name.starts_with("KAZAWALLET_"));
+            if let Some((name, value)) = parted.or_else(|| line.split_once("  ")) {
+                said.insert(name.to_owned(), value.trim().to_owned());
+            }
+        }
+        let path = std::path::PathBuf::from(&said["Certificate"]);
+        assert!(file.is_none_or(|file| *file == path));
+        assert!(said["KAZAWALLET_BASE_URL"].starts_with("https://127.0.0.1:"));
+        let client = Client::builder(&*said["KAZAWALLET_API_KEY"])
+            .api_secret(&*said["KAZAWALLET_API_SECRET"])
+            .merchant_email(&*said["KAZAWALLET_MERCHANT_EMAIL"])
+            .base_url(&*said["KAZAWALLET_BASE_URL"])
+            .root_certificates(std::fs::read(&path).unwrap())
+            .build()
+            .unwrap();
+        let wallets = client.wallets().list().await.unwrap();
+        assert!(wallets.iter().any(|wallet| wallet.amount.as_str() == "5.25"));
+
+        let id = child.id().unwrap().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().await.unwrap().success());
+        assert!(child.wait().await.unwrap().success());
+        assert_eq!(path.exists(), file.is_some());
+    }
+    std::fs::remove_file(given).unwrap();
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 
 use kazawallet_simulator::Simulator;
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -50,7 +50,7 @@ impl Message {
 }
 
 /// Reads one message; an error where the connection ends before the message does.
-async fn read(stream: &mut TcpStream) -> Result<Message> {
+async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Result<Message> {
     let mut bytes = Vec::new();
     let head = loop {
         if let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
@@ -87,16 +87,28 @@ pub async fn send(
     headers: &[(&str, &str)],
     body: &str,
 ) -> Result<Message> {
+    send_on(TcpStream::connect(address).await?, &address.to_string(), method, path, headers, body)
+        .await
+}
+
+/// The same on a connection that is there already, such as one with TLS.
+pub async fn send_on(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    host: &str,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Result<Message> {
     let mut request = format!("{method} {path} HTTP/1.1\r\ncontent-length: {}\r\n", body.len());
     if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
-        request.push_str(&format!("host: {address}\r\n"));
+        request.push_str(&format!("host: {host}\r\n"));
     }
     for (name, value) in headers {
         request.push_str(&format!("{name}: {value}\r\n"));
     }
     request.push_str("\r\n");
     request.push_str(body);
-    let mut stream = TcpStream::connect(address).await?;
     stream.write_all(request.as_bytes()).await?;
     read(&mut stream).await
 }
