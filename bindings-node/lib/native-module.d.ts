@@ -127,6 +127,8 @@ export declare class RunningSimulator {
   dialect(): string
   /** Sets the dialect; text says why not. */
   setDialect(dialect: string): string | null
+  /** The PEM that a client must trust. */
+  rootCertificate(): string | null
   /** The deliveries so far. */
   deliveries(): Array<Delivery>
   /** The requests so far. */
@@ -545,6 +547,8 @@ export interface SimulatorSettings {
   apiSecret?: string
   /** The dialect's name. */
   dialect?: string
+  /** Whether it serves https. */
+  tls: boolean
   /** 0 for a free one. */
   port: number
 }

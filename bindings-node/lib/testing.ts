@@ -16,6 +16,7 @@ import {
   isAbsent,
   isObject,
   native,
+  optionalFlag,
   optionalText,
   options,
   own,
@@ -51,6 +52,8 @@ export interface SimulatorOptions {
   apiSecret?: string | null | undefined;
   /** What a webhook calls its link's id; `documented` unless given. */
   dialect?: Dialect | null | undefined;
+  /** Serves https, with a certificate that is made at the start: see `Simulator.rootCertificate`. */
+  tls?: boolean | null | undefined;
   /** A port of your own; 0, which is the default, for a free one. */
   port?: number | null | undefined;
 }
@@ -59,7 +62,10 @@ export interface SimulatorOptions {
 export interface TriggerOptions {
   /** Where to. */
   url: string;
-  /** The amount: exact text, a `bigint` or a safe integer. */
+  /**
+   * The amount: exact text, a `bigint` or a safe integer. It may be zero, as that of a link that timed
+   * out.
+   */
   amount: AmountLike;
   /** `USD` unless given. */
   currency?: string | null | undefined;
@@ -146,6 +152,7 @@ const SETTINGS = [
   'apiKey',
   'apiSecret',
   'dialect',
+  'tls',
   'port',
 ];
 const TRIGGER = ['url', 'amount', 'currency', 'ref', 'orderId', 'status'];
@@ -198,6 +205,7 @@ export class Simulator {
       apiKey: optionalText('apiKey', given['apiKey']),
       apiSecret: optionalText('apiSecret', given['apiSecret']),
       dialect: optionalText('dialect', given['dialect']),
+      tls: optionalFlag('tls', given['tls']) ?? false,
       port: portNumber(given['port']),
     });
     if (typeof running === 'string') {
@@ -257,6 +265,13 @@ export class Simulator {
     accepted(this.#running.setDialect(text('dialect', dialect)));
   }
 
+  /**
+   * With `tls`, the PEM for another client's `rootCertificates`; `client()` trusts it by itself.
+   */
+  get rootCertificate(): string | undefined {
+    return this.#running.rootCertificate() ?? undefined;
+  }
+
   /** The webhook deliveries so far, oldest first. */
   get deliveries(): readonly Delivery[] {
     return this.#running.deliveries().map(deliveryOf);
@@ -285,6 +300,7 @@ export class Simulator {
       apiSecret: this.apiSecret,
       merchantEmail: this.merchantEmail,
       baseUrl: this.url,
+      rootCertificates: this.rootCertificate,
       ...settings,
     });
   }

@@ -2,7 +2,6 @@
 
 use std::ffi::OsString;
 use std::future::Future;
-use std::str::FromStr;
 use std::sync::Arc;
 
 use kazawallet::{Amount, Status};
@@ -37,6 +36,8 @@ pub struct SimulatorSettings {
     pub api_secret: Option<String>,
     /// The dialect's name.
     pub dialect: Option<String>,
+    /// Whether it serves https.
+    pub tls: bool,
     /// 0 for a free one.
     pub port: u16,
 }
@@ -96,6 +97,9 @@ pub fn start_simulator(settings: SimulatorSettings) -> Result<Either<RunningSimu
     }
     if let Some(secret) = settings.api_secret {
         builder = builder.api_secret(secret);
+    }
+    if settings.tls {
+        builder = builder.tls();
     }
     if let Some(dialect) = settings.dialect {
         match dialect.parse() {
@@ -166,6 +170,12 @@ impl RunningSimulator {
         dialect.parse().map(set).err().map(|error: kazawallet_simulator::Error| error.to_string())
     }
 
+    /// The PEM that a client must trust.
+    #[napi(catch_unwind)]
+    pub fn root_certificate(&self) -> Option<&str> {
+        self.simulator.root_certificate()
+    }
+
     /// The deliveries so far.
     #[napi(catch_unwind)]
     pub fn deliveries(&self) -> Vec<Delivery> {
@@ -206,7 +216,7 @@ impl RunningSimulator {
         reference: Option<String>,
         order_id: Option<String>,
     ) -> Result<Option<CoreError>> {
-        let amount = match Amount::from_str(&amount) {
+        let amount = match Amount::from_delivery(&amount) {
             Ok(amount) => amount,
             Err(error) => return Ok(Some(error.into())),
         };

@@ -410,6 +410,39 @@ test('a delivery that cannot be made is an error', () =>
     });
   }));
 
+test('a time-out of zero can be triggered', () =>
+  withShop((shop) =>
+    withSimulator(async (sim) => {
+      const { url } = shop;
+      for (const amount of ['0', '0.00', 0, 0n]) {
+        const delivery = await sim.trigger({ url, amount, status: 'timed_out' });
+        const event = sim.webhook().verify(delivery.body);
+        assert.deepEqual([event.amount, event.status], [`${amount}`, 'timed_out']);
+      }
+      assert.equal(shop.bodies.length, 4);
+      await assert.rejects(sim.trigger({ url, amount: '-1' }), { code: 'validation' });
+    }),
+  ));
+
+test('with tls it is called by https', () =>
+  withSimulator(
+    async (sim) => {
+      assert.match(sim.url, /^https:\/\/127\.0\.0\.1:/);
+      const link = await payable(sim);
+      assert.match(link.url, /^https:\/\/127\.0\.0\.1:/);
+      const [delivery] = await sim.pay(link);
+      assert.equal(sim.webhook().verify(delivery.body).orderId, link.id);
+      const { url: baseUrl, apiKey, apiSecret, merchantEmail, rootCertificate } = sim;
+      const settings = { baseUrl, apiKey, apiSecret, merchantEmail, maxRetries: 0 };
+      const trusting = new Client({ ...settings, rootCertificates: rootCertificate });
+      await trusting.wallets.list();
+      await assert.rejects(new Client(settings).wallets.list(), { code: 'connection' });
+      await withSimulator(async (plain) => assert.equal(plain.rootCertificate, undefined));
+      await assert.rejects(Simulator.start({ tls: /** @type {any} */ ('yes') }), TypeError);
+    },
+    { tls: true },
+  ));
+
 test('requests are recorded without secrets', () =>
   withSimulator(async (sim) => {
     const client = sim.client();
@@ -482,6 +515,7 @@ test('settings that are left out, or given as nothing', () =>
       apiKey: undefined,
       apiSecret: null,
       dialect: null,
+      tls: undefined,
       port: undefined,
     },
   ));

@@ -937,6 +937,7 @@ class RunningSimulator:
         api_key: str | None,
         api_secret: str | None,
         dialect: str,
+        tls: bool,
         port: int,
     ) -> RunningSimulator: ...
     @property
@@ -957,6 +958,8 @@ class RunningSimulator:
     def dialect(self) -> str: ...
     @dialect.setter
     def dialect(self, dialect: str, /) -> None: ...
+    @property
+    def root_certificate(self) -> str | None: ...
     @property
     def deliveries(self) -> list[Delivery]: ...
     @property

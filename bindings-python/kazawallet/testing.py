@@ -77,6 +77,11 @@ class _Simulator:
         self._running.dialect = dialect
 
     @property
+    def root_certificate(self) -> str | None:
+        """With `tls`, the PEM for another client's `root_certificates`; `client()` trusts it by itself."""
+        return self._running.root_certificate
+
+    @property
     def deliveries(self) -> list[Delivery]:
         """The webhook deliveries so far, oldest first."""
         return self._running.deliveries
@@ -143,6 +148,7 @@ class _Simulator:
             "api_secret": self.api_secret,
             "merchant_email": self.merchant_email,
             "base_url": self.url,
+            "root_certificates": self.root_certificate,
             **options,
         }
 
@@ -166,6 +172,7 @@ class Simulator(_Simulator):
         dialect: What a webhook calls its link's id: `order_id` in `documented`, as the provider's
             documentation has it; `id` in `plugin`, as the provider's own plugin reads it; both names
             in `both`.
+        tls: Serves https, with a certificate that is made at the start: see `root_certificate`.
         port: A port of your own; 0 for a free one.
 
     Raises:
@@ -193,6 +200,7 @@ class Simulator(_Simulator):
         api_key: str | None = None,
         api_secret: str | None = None,
         dialect: str = "documented",
+        tls: bool = False,
         port: int = 0,
     ) -> None:
         super().__init__(
@@ -203,6 +211,7 @@ class Simulator(_Simulator):
                 api_key,
                 api_secret,
                 dialect,
+                tls,
                 port,
             )
         )
@@ -236,7 +245,7 @@ class Simulator(_Simulator):
 
         Args:
             url: Where it goes: `http` or `https`.
-            amount: The amount that it says was paid.
+            amount: The amount that it says was paid; zero is taken, as that of a link that timed out.
             currency: The currency's code.
             ref: The merchant's reference; without one the delivery carries none.
             order_id: The payment link's id; made up unless given.

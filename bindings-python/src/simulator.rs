@@ -16,7 +16,7 @@ use pyo3::types::{PyBytes, PyDict};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 
-use crate::arguments::{amount_text, count, exact_amount, text, wrong_type};
+use crate::arguments::{amount_text, count, delivered_amount, text, wrong_type};
 use crate::ledger_records::OrderLink;
 use crate::process::Process;
 use crate::results::{PaymentLink, decimal};
@@ -89,12 +89,16 @@ impl RunningSimulator {
         api_key: Option<&Bound<'_, PyAny>>,
         api_secret: Option<&Bound<'_, PyAny>>,
         dialect: &Bound<'_, PyAny>,
+        tls: bool,
         port: &Bound<'_, PyAny>,
     ) -> PyResult<Self> {
         let port = count("port", port)?.and_then(|port| u16::try_from(port).ok());
         let port = port.ok_or_else(|| refused("`port` must be from 0 to 65535"))?;
         let mut options =
             Simulator::builder().bind(([127, 0, 0, 1], port).into()).dialect(dialect_of(dialect)?);
+        if tls {
+            options = options.tls();
+        }
         if let Some(url) = webhook_url {
             options = options.webhook_url(text("webhook_url", url)?);
         }
@@ -189,6 +193,11 @@ impl RunningSimulator {
     }
 
     #[getter]
+    fn root_certificate(&self) -> Option<&str> {
+        self.simulator.root_certificate()
+    }
+
+    #[getter]
     fn deliveries(&self) -> Vec<Delivery> {
         self.simulator.deliveries().into_iter().map(Delivery).collect()
     }
@@ -221,7 +230,7 @@ impl RunningSimulator {
         order_id: Option<&Bound<'_, PyAny>>,
         status: &Bound<'_, PyAny>,
     ) -> PyResult<Delivery> {
-        let mut trigger = Trigger::to(text("url", url)?, exact_amount("amount", amount)?)
+        let mut trigger = Trigger::to(text("url", url)?, delivered_amount("amount", amount)?)
             .currency(text("currency", currency)?)
             .status(Status::from(text("status", status)?));
         if let Some(reference) = r#ref {

@@ -14,6 +14,7 @@ from webhook_receivers import ReceiverOnAThread, ReceiverOnTheLoop
 from kazawallet import (
     APIConnectionError,
     APIError,
+    Client,
     OrderMismatchError,
     OutcomeUnknownError,
     PaymentMethod,
@@ -283,6 +284,47 @@ def test_a_delivery_can_be_triggered_without_a_link() -> None:
         assert event.order_id == other.order_id != ""
 
 
+@pytest.mark.parametrize("amount", ["0", "0.00", 0, Decimal("0.0")])
+def test_a_time_out_of_zero_can_be_triggered(amount: str | int | Decimal) -> None:
+    with ReceiverOnAThread() as shop, Simulator() as sim:
+        sim.trigger(shop.url, amount=amount, status="timed_out", ref="order-7")
+        event = sim.webhook().verify(shop.bodies[0])
+        assert (str(event.amount), event.status) == (str(amount), Status.TIMED_OUT)
+        with pytest.raises(ValidationError):
+            sim.trigger(shop.url, amount="-1")
+
+
+def test_with_tls_it_is_called_by_https() -> None:
+    with Simulator(tls=True) as sim, Simulator() as plain:
+        assert sim.url.startswith("https://127.0.0.1:")
+        assert plain.root_certificate is None
+        link = payable(sim)
+        assert link.startswith("https://127.0.0.1:")
+        assert sim.webhook().verify(sim.pay(link)[0].body).ref == "order-42"
+        root = sim.root_certificate
+        assert root is not None
+        settings: dict[str, Any] = {
+            "api_key": sim.api_key,
+            "api_secret": sim.api_secret,
+            "merchant_email": sim.merchant_email,
+            "base_url": sim.url,
+            "max_retries": 0,
+        }
+        with Client(**settings, root_certificates=root) as client:
+            client.wallets.list()
+        with Client(**settings) as client, pytest.raises(APIConnectionError):
+            client.wallets.list()
+
+
+def test_the_awaited_simulator_serves_tls() -> None:
+    async def use() -> None:
+        async with Simulator(tls=True) as sim, sim.async_client() as client:
+            assert sim.root_certificate is not None
+            await client.wallets.list()
+
+    asyncio.run(use())
+
+
 def test_requests_are_recorded_without_secrets() -> None:
     with Simulator() as sim, sim.client() as client:
         client.wallets.list()
@@ -352,6 +394,7 @@ def test_a_setting_that_cannot_be_used_is_an_error(settings: dict[str, Any]) -> 
         {"colour": "red"},
         {"api_key": 7},
         {"dialect": None},
+        {"tls": "yes"},
     ],
     ids=lambda settings: "-".join(settings),
 )

@@ -333,7 +333,8 @@ export async function simulators(
   sim.webhookUrl = 'http://127.0.0.1:8000/webhook';
   same<typeof sim.dialect, Dialect>(true);
   sim.dialect = 'both';
-  await Simulator.start({ dialect: 'plugin' });
+  await Simulator.start({ dialect: 'plugin', tls: true });
+  same<typeof sim.rootCertificate, string | undefined>(true);
   same<typeof sim.url, string>(true);
   same<typeof sim.apiKey, string>(true);
   same<typeof sim.apiSecret, string>(true);

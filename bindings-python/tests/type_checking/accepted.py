@@ -340,6 +340,7 @@ def simulators() -> None:
         api_key="sim_key",
         api_secret="sim_secret",
         dialect="plugin",
+        tls=True,
         port=0,
     ) as sim:
         assert_type(sim, Simulator)
@@ -352,6 +353,7 @@ def simulators() -> None:
         sim.webhook_url = None
         assert_type(sim.dialect, str)
         sim.dialect = "both"
+        assert_type(sim.root_certificate, str | None)
         assert_type(sim.client(timeout=1), Client)
         assert_type(sim.async_client(), AsyncClient)
         assert_type(sim.webhook(), Webhook)
