@@ -14,10 +14,13 @@ const NOT_COPIED = new Set(['node_modules', '.next', '.venv', '__pycache__', 'da
 /**
  * @typedef {'python' | 'node' | 'rust'} Language
  *
+ * @typedef {import('./programs.mjs').Dialect} Dialect
+ *
  * @typedef {object} Example
  * @property {string} name Its folder's.
  * @property {Language} language
  * @property {'whole' | 'short'} shop A whole shop, or the shortest program that receives a payment.
+ * @property {readonly Dialect[]} [dialects] The simulator's, one after the other; `documented` alone unless given.
  *
  * @typedef {{ wheel: string, tarballs: { main: string, native: string } }} Packages
  * @typedef {{ command: readonly string[], folder: string }} Installed
@@ -39,7 +42,8 @@ export const ALL = [
   { name: 'nextjs', language: 'node', shop: 'short' },
   { name: 'axum', language: 'rust', shop: 'whole' },
   SHOWN,
-  { name: 'express', language: 'node', shop: 'whole' },
+  // One shop is enough to try the other dialect: what reads a webhook is the same in all of them.
+  { name: 'express', language: 'node', shop: 'whole', dialects: ['documented', 'plugin'] },
   { name: 'django', language: 'python', shop: 'short' },
   { name: 'flask', language: 'python', shop: 'short' },
   { name: 'fastify', language: 'node', shop: 'short' },

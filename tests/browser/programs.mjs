@@ -162,6 +162,8 @@ function inheritedEnvironment() {
   };
 }
 
+/** @typedef {'documented' | 'plugin' | 'both'} Dialect What its webhooks are like. */
+
 /** A running simulator. */
 export class Simulator {
   #control;
@@ -194,9 +196,10 @@ export class Simulator {
    * @param {string} program
    * @param {string} folder Where it runs.
    * @param {string} webhookUrl
+   * @param {Dialect} [dialect]
    */
-  static async start(program, folder, webhookUrl) {
-    const options = ['--webhook-url', webhookUrl, '--balance', 'USD=1000'];
+  static async start(program, folder, webhookUrl, dialect = 'documented') {
+    const options = ['--webhook-url', webhookUrl, '--balance', 'USD=1000', '--dialect', dialect];
     const running = new Program('the simulator', [program, ...options], { folder });
     const [, dashboard = ''] = await running.line(/^Dashboard\s+(\S+)/);
     await running.line(/^KAZAWALLET_MERCHANT_EMAIL=/);

@@ -74,9 +74,14 @@ async function runAll() {
     step(`the examples in Chromium ${browser.version()}`);
     const settings = { simulatorProgram, folder };
     const works = ALL.filter(({ name }) => isWanted(name)).map((example) => async () => {
-      const open = () => Shop.open(example, packages, settings);
       const runs = example.shop === 'whole' ? WHOLE : SHORT;
-      failures.push(...(await tryOut(browser, example.name, open, runs)));
+      for (const dialect of example.dialects ?? ['documented']) {
+        // Each has a shop that begins with nothing.
+        const fresh = await mkdtemp(path.join(folder, `${dialect}-`));
+        const open = () => Shop.open(example, packages, { ...settings, folder: fresh, dialect });
+        const name = dialect === 'documented' ? example.name : `${example.name}, ${dialect}`;
+        failures.push(...(await tryOut(browser, name, open, runs)));
+      }
     });
     if (isWanted(DASHBOARD)) {
       works.push(async () => {

@@ -14,6 +14,7 @@ import { freePort, GUARD, Program, Simulator } from './programs.mjs';
  * @typedef {import('./examples.mjs').Installed} Installed
  * @typedef {import('./examples.mjs').Packages} Packages
  * @typedef {import('./in-browser.mjs').Run<Shop>} Run
+ * @typedef {import('./programs.mjs').Dialect} Dialect
  */
 
 /** Milliseconds for which a payment stays with a worker that died. */
@@ -49,13 +50,13 @@ export class Shop {
    *
    * @param {Example} example
    * @param {Packages} packages
-   * @param {{ simulatorProgram: string, folder: string }} settings
+   * @param {{ simulatorProgram: string, folder: string, dialect?: Dialect }} settings
    */
-  static async open(example, packages, { simulatorProgram, folder }) {
+  static async open(example, packages, { simulatorProgram, folder, dialect }) {
     const installed = await install(example, packages);
     const port = await freePort();
     const webhook = `http://127.0.0.1:${port}/webhooks/kazawallet`;
-    const simulator = await Simulator.start(simulatorProgram, folder, webhook);
+    const simulator = await Simulator.start(simulatorProgram, folder, webhook, dialect);
     const shop = new Shop(example, installed, { simulator, port, folder });
     await shop.start();
     return shop;

@@ -26,7 +26,7 @@ use axum::routing::MethodRouter;
 use axum::{Router, serve};
 use kazawallet::{CreatePaymentLink, PaymentEvent, Webhook};
 use kazawallet_ledger::{Decision, Ledger, Payment};
-use kazawallet_simulator::Simulator;
+use kazawallet_simulator::{Dialect, Simulator};
 use serde::Deserialize;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -131,7 +131,12 @@ impl Case {
 
 impl BodyOf {
     /// `links` are the ids of the orders' links, where they have some.
-    fn bytes(&self, webhook: &Webhook, links: &BTreeMap<String, String>) -> Vec<u8> {
+    fn bytes(
+        &self,
+        webhook: &Webhook,
+        dialect: Dialect,
+        links: &BTreeMap<String, String>,
+    ) -> Vec<u8> {
         let mut body = vec![b' '; self.spaces];
         body.extend(self.text.as_deref().unwrap_or_default().as_bytes());
         if let Some(hex) = &self.hex {
@@ -144,6 +149,10 @@ impl BodyOf {
         }
         let secret = webhook.sign(&fields["amount"].parse().unwrap(), &fields["order_id"]);
         fields.insert("secret".to_owned(), secret);
+        if dialect == Dialect::Plugin {
+            let id = fields.remove("order_id").unwrap();
+            fields.insert("id".to_owned(), id);
+        }
         match self.encoding {
             None => body.extend(serde_json::to_vec(&fields).unwrap()),
             Some(Encoding::Form) => {
@@ -378,6 +387,12 @@ async fn ask(case: &Case, address: SocketAddr, body: &[u8]) -> Option<String> {
 
 #[tokio::test]
 async fn the_table_with_a_webhook() {
+    for dialect in [Dialect::Documented, Dialect::Plugin] {
+        run_with_a_webhook(dialect).await;
+    }
+}
+
+async fn run_with_a_webhook(dialect: Dialect) {
     let (webhook, cases) = (some_webhook(), cases(Source::Webhook));
     let handler = Handler::refusing(&cases);
     let shop = Running::alone(webhook_route(webhook.clone(), &handler)).await;
@@ -385,7 +400,7 @@ async fn the_table_with_a_webhook() {
     let mut complaints = Vec::new();
     let mut expected = Vec::new();
     for case in &cases {
-        let body = case.body.bytes(&webhook, &BTreeMap::new());
+        let body = case.body.bytes(&webhook, dialect, &BTreeMap::new());
         complaints.extend(ask(case, shop.address, &body).await);
         expected.extend(case.handled.clone());
         // The handler runs before the answer.
@@ -393,12 +408,18 @@ async fn the_table_with_a_webhook() {
             complaints.push(format!("{}: {:?} is what was handled", case.name, handler.handled()));
         }
     }
-    assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+    assert!(complaints.is_empty(), "{dialect}: {}", complaints.join("\n"));
     shop.stop().await;
 }
 
 #[tokio::test]
 async fn the_table_with_a_ledger() {
+    for dialect in [Dialect::Documented, Dialect::Plugin] {
+        run_with_a_ledger(dialect).await;
+    }
+}
+
+async fn run_with_a_ledger(dialect: Dialect) {
     let account = Account::new().await;
     let ledger = account.open_ledger().await;
     let closed = account.open_ledger().await;
@@ -420,7 +441,7 @@ async fn the_table_with_a_ledger() {
     let mut complaints = Vec::new();
     let mut expected = Vec::new();
     for case in &cases {
-        let body = case.body.bytes(&webhook, &links);
+        let body = case.body.bytes(&webhook, dialect, &links);
         let address = if case.ledger.is_some() { shut.address } else { shop.address };
         complaints.extend(ask(case, address, &body).await);
         expected.extend(case.handled.clone());
@@ -431,7 +452,7 @@ async fn the_table_with_a_ledger() {
     handler.wait_for("order-13").await;
     expected.push("order-13".to_owned());
     assert_eq!(handler.handled(), expected);
-    assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+    assert!(complaints.is_empty(), "{dialect}: {}", complaints.join("\n"));
 
     // The one that failed is kept, and so is the one without an order.
     let refused = ledger.payment(&links["order-11"]).await.unwrap().unwrap();
