@@ -31,6 +31,11 @@ QEMU := if ! command -v qemu-aarch64 >/dev/null && \
 	test "$$(id -u)" = 0 && command -v apt-get >/dev/null; then \
 	apt-get update -qq && \
 	apt-get install -qq --yes --no-install-recommends qemu-user; fi
+# Debian's, where there is none and it may be installed; else the script says what is missing.
+INSTALL_PHP := if test -z "$$PHP" && ! command -v php >/dev/null && \
+	test "$$(id -u)" = 0 && command -v apt-get >/dev/null; then \
+	apt-get update -qq && \
+	apt-get install -qq --yes --no-install-recommends php-cli; fi
 # How often a process is killed, for each database; how many random stories the ledger and its model are told.
 SOAK_KILLS := 520
 SOAK_STORIES := 200
@@ -87,6 +92,9 @@ test:
 	cargo test --locked --package kazawallet --no-default-features
 	@echo "== all tests of the workspace: vectors, scenarios, the simulator, TLS, proxies, documentation"
 	$(MORE_FILES); cargo test --locked --workspace --all-features
+	@echo "== clients that others would write, in PHP, against the simulator"
+	@$(INSTALL_PHP)
+	python3 tests/clients/run.py
 	@echo "== the core for WebAssembly"
 	rustup target add $(WASM)
 	cargo build --locked --package kazawallet --no-default-features --target $(WASM)
