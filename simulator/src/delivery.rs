@@ -269,18 +269,15 @@ impl Message {
             Some(Fault::CurrencyChanged) => {
                 self.currency = if self.currency == "USD" { "SYP" } else { "USD" }.to_owned();
             }
-            Some(Fault::AmountAsNumber) => {
-                // A JSON number has no zeros before it; what is signed is what is on the wire.
-                let text = self.amount.as_str().trim_start_matches('0');
-                let text = if text.starts_with('.') { format!("0{text}") } else { text.to_owned() };
-                self.amount = text.parse().unwrap_or(self.amount);
-            }
             _ => {}
         }
+        // What is signed is the text that the link was made with, whatever form it is delivered in.
         let secret = webhook.sign(&self.amount, &self.order_id);
+        let number = fault == Some(Fault::AmountAsNumber);
+        let amount = if number { self.amount.shortest() } else { self.amount.as_str().to_owned() };
         let ids = dialect.id_fields().iter().map(|name| (*name, self.order_id.as_str()));
         let mut fields: Vec<(&str, &str)> = ids.collect();
-        fields.extend([("secret", secret.as_str()), ("amount", self.amount.as_str())]);
+        fields.extend([("secret", secret.as_str()), ("amount", amount.as_str())]);
         fields.extend(self.reference.as_deref().map(|reference| ("ref", reference)));
         fields.push(("status", self.status.as_str()));
         fields.push(("currency", self.currency.as_str()));
@@ -288,7 +285,6 @@ impl Message {
             let mut form = form_urlencoded::Serializer::new(String::new());
             ("application/x-www-form-urlencoded", form.extend_pairs(&fields).finish())
         } else {
-            let number = fault == Some(Fault::AmountAsNumber);
             ("application/json", json(&fields, number))
         };
         Delivery {

@@ -43,7 +43,8 @@ pub enum Fault {
     /// Answer a new payment link with its id under the name `order_id` instead of `id`. It waits
     /// for the next request that creates one.
     OrderIdAnswer,
-    /// Deliver the amount as a JSON number.
+    /// Deliver the amount as a JSON number, as JavaScript writes it: `10.5` of a link over `10.50`. The
+    /// signature is over the text that the link was made with, and still holds.
     AmountAsNumber,
     /// Deliver form fields instead of JSON.
     FormEncoded,

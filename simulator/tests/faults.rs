@@ -154,23 +154,34 @@ async fn delivery_with(fault: Fault) -> (Simulator, Vec<Message>) {
 }
 
 #[tokio::test]
-async fn amount_as_number_still_verifies_and_keeps_its_digits() {
+async fn amount_as_number_still_verifies_and_loses_the_zeros_at_its_end() {
     let (sim, received) = delivery_with(Fault::AmountAsNumber).await;
-    assert!(received[0].body.contains("\"amount\":10.50,"), "{}", received[0].body);
-    assert_eq!(sim.webhook().verify(&received[0].body).unwrap().amount().as_str(), "10.50");
+    assert!(received[0].body.contains("\"amount\":10.5,"), "{}", received[0].body);
+    assert_eq!(sim.webhook().verify(&received[0].body).unwrap().amount().as_str(), "10.5");
 }
 
 #[tokio::test]
-async fn an_amount_with_zeros_before_it_becomes_a_number_that_json_allows() {
+async fn the_text_that_a_link_was_made_with_is_signed_whatever_number_is_delivered() {
     let sim = Simulator::start().await.unwrap();
-    for (given, number) in [("0010.50", "10.50"), ("00.5", "0.5"), ("0.5", "0.5")] {
+    for (given, number, verifies) in [
+        ("10.500", "10.5", true),
+        ("10.00000000", "10", true),
+        ("0.50", "0.5", true),
+        // Why the SDK makes no link over these: nobody can tell what was signed.
+        ("0010.50", "10.5", false),
+        ("10.500000000", "10.5", false),
+    ] {
         sim.fault(Fault::AmountAsNumber).unwrap();
         let mut body = link_body(&sim);
         body["amount"] = json!(given);
         let path = create_link(&sim, &body).await;
         let delivery = &sim.pay(&path).await.unwrap()[0];
-        let event = sim.webhook().verify(&delivery.body).unwrap();
-        assert_eq!(event.amount().as_str(), number);
+        assert!(delivery.body.contains(&format!("\"amount\":{number},")), "{}", delivery.body);
+        let event = sim.webhook().verify(&delivery.body);
+        assert_eq!(
+            event.map(|event| event.amount().as_str() == number).ok(),
+            verifies.then_some(true)
+        );
     }
 }
 

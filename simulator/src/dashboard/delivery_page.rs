@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use kazawallet::PaymentEvent;
+use kazawallet::Amount;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
@@ -24,7 +24,7 @@ pub(super) fn html(shared: &Shared, state: &State, delivery: &Delivery) -> Strin
     );
     html.push_str(&answer(shared, delivery));
     html.push_str(&bytes(delivery));
-    html.push_str(&signature(shared, delivery));
+    html.push_str(&signature(shared, state, delivery));
     html.push_str(&covered(state, delivery));
     html
 }
@@ -97,7 +97,7 @@ fn bytes(delivery: &Delivery) -> String {
 }
 
 /// The signature, step by step.
-fn signature(shared: &Shared, delivery: &Delivery) -> String {
+fn signature(shared: &Shared, state: &State, delivery: &Delivery) -> String {
     let heading = "<section aria-labelledby=\"signature\">\n\
         <h2 id=\"signature\">Why the signature holds</h2>\n";
     let event = match shared.webhook.verify(&delivery.body) {
@@ -110,13 +110,15 @@ fn signature(shared: &Shared, delivery: &Delivery) -> String {
         }
     };
     let settings = &shared.settings;
-    let signed = signed_text(&event, &settings.api_key);
+    // The text that the link was made with, of which the delivery may carry another form.
+    let amount = state.links.get(&delivery.order_id).map_or(event.amount(), |link| &link.amount);
+    let signed = signed_text(amount, event.order_id(), &settings.api_key);
     let digest = Sha256::digest(signed.as_bytes());
     let digest = digest.iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text
     });
-    let made = shared.webhook.sign(event.amount(), event.order_id());
+    let made = shared.webhook.sign(amount, event.order_id());
     let fields = fields(delivery);
     let claimed = fields.iter().find(|(name, _)| name == "secret").map(|(_, value)| &**value);
     let verdict = if claimed == Some(&*made) {
@@ -126,8 +128,8 @@ fn signature(shared: &Shared, delivery: &Delivery) -> String {
     };
     format!(
         "{heading}<ol class=\"steps\">\n\
-         <li><p>The signed text: the amount as the body has it, the order id and the API key, with \
-         three colons between. The key is masked here.</p>\n\
+         <li><p>The signed text: the amount as the link was made with it, the order id and the API \
+         key, with three colons between. The key is masked here.</p>\n\
          <p><code>{signed}</code></p></li>\n\
          <li><p>Its SHA-256, in hexadecimal. What goes on is its 32 bytes, not this text.</p>\n\
          <p><code>{digest}</code></p></li>\n\
@@ -137,14 +139,14 @@ fn signature(shared: &Shared, delivery: &Delivery) -> String {
          <li><p>What the delivery claims, in its field <code>secret</code>.</p>\n\
          <p><code>{claimed}</code></p>\n<p class=\"result paid\"><strong>{verdict}</strong></p></li>\n</ol>\n\
          </section>\n",
-        signed = escaped(&signed_text(&event, MASKED)),
+        signed = escaped(&signed_text(amount, event.order_id(), MASKED)),
         made = escaped(&made),
         claimed = escaped(claimed.unwrap_or("none")),
     )
 }
 
-fn signed_text(event: &PaymentEvent, key: &str) -> String {
-    format!("{}:::{}:::{key}", event.amount(), event.order_id())
+fn signed_text(amount: &Amount, order_id: &str, key: &str) -> String {
+    format!("{amount}:::{order_id}:::{key}")
 }
 
 /// Which fields the signature covers, and what a fault made of the others.

@@ -97,7 +97,9 @@ fn what_it_does(fault: Fault) -> &'static str {
             "Answers the next new payment link with its id under the name <code>order_id</code> \
              instead of <code>id</code>."
         }
-        Fault::AmountAsNumber => "Delivers the amount as a JSON number instead of a string.",
+        Fault::AmountAsNumber => {
+            "Delivers the amount as a JSON number instead of a string, without the zeros at its end."
+        }
         Fault::FormEncoded => "Delivers form fields instead of JSON.",
         Fault::StatusChanged => {
             "Delivers the other status: <code>fulfilled</code> for what has timed out, and the \
