@@ -81,7 +81,10 @@ const ONLY_ON = [
     why: 'npm, bundlers and tracers are programs for Node.js, and each test loads the package both ways',
   },
   {
-    tests: ['exit.', 'frameworks.', 'ledger-postgres.', 'ledger-processes.', 'memory.', 'workers.'],
+    tests: [
+      ...['exit.', 'frameworks.', 'ledger-link-ids.', 'ledger-postgres.', 'ledger-processes.'],
+      ...['memory.', 'workers.'],
+    ],
     runtimes: RUNTIMES.map(({ name }) => name),
     ways: ['import'],
     why: 'they run processes for long, and the way of loading makes no difference to those',

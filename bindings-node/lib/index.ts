@@ -49,6 +49,7 @@ export {
   type Decision,
   Ledger,
   type LedgerOptions,
+  type LinkIds,
   type ListOptions,
   type OrderLink,
   type OrderRecord,

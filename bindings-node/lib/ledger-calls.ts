@@ -142,6 +142,18 @@ export async function settle(
   return payments(answer)[0] as Payment;
 }
 
+export async function setLinkIdCheck(
+  ledger: NativeLedger,
+  check: unknown,
+  settings: unknown,
+): Promise<void> {
+  if (typeof check !== 'boolean') {
+    throw wrongType('check', 'a boolean', check);
+  }
+  const [by, note] = person(options('setLinkIdCheck', settings, PERSON));
+  await ask(({ calls, id }) => ledger.setLinkIdCheck(calls, id, check, by, note));
+}
+
 export async function reverify(ledger: NativeLedger): Promise<readonly Receipt[]> {
   return receipts(ledger, await ask(({ calls, id }) => ledger.reverify(calls, id)));
 }
@@ -307,6 +319,7 @@ export async function summary(ledger: NativeLedger): Promise<Summary> {
     conflicts: told.conflicts,
     quarantined: told.quarantined,
     spooled: told.spooled,
+    linkIds: told.linkIds,
   }) as Summary;
 }
 
@@ -534,16 +547,22 @@ function orders(answer: LedgerAnswer): readonly OrderRecord[] {
 function receipts(ledger: NativeLedger, answer: LedgerAnswer): readonly Receipt[] {
   const told: readonly NativeReceipt[] = own(answer, 'receipts') ?? [];
   const webhook = told.length > 0 ? ledger.webhook() : null;
-  return told.map((receipt) =>
-    Object.freeze({
-      // What verified it is there.
-      event: paymentEvent(receipt.event, webhook as NonNullable<typeof webhook>),
-      decision: receipt.decision as Receipt['decision'],
-      duplicate: receipt.duplicate,
-      problem: own(receipt, 'problem'),
-      waitsForPerson: receipt.waitsForPerson,
-    }),
-  );
+  return told.map((receipt) => {
+    // What verified it is there.
+    const event = paymentEvent(receipt.event, webhook as NonNullable<typeof webhook>);
+    return record<Receipt>(
+      { ...receipt, event },
+      {
+        event: SHOWN,
+        decision: SHOWN,
+        duplicate: SHOWN,
+        problem: SHOWN,
+        linkIds: SHOWN,
+        linkRef: HIDDEN,
+        waitsForPerson: SHOWN,
+      },
+    );
+  });
 }
 
 function payments(answer: LedgerAnswer): readonly Payment[] {
@@ -556,6 +575,8 @@ function payments(answer: LedgerAnswer): readonly Payment[] {
     decision: SHOWN,
     isPaid: SHOWN,
     problem: SHOWN,
+    linkIds: SHOWN,
+    linkRef: HIDDEN,
     receivedAt: TIME,
     processing: SHOWN,
     tries: SHOWN,

@@ -42,6 +42,22 @@ export type Decision =
   | 'spooled';
 
 /**
+ * Whether a delivery must carry the id of a link that is known.
+ *
+ * That the id which the provider answers when a link is made is the one that its webhook carries is
+ * likely, and documented nowhere. So the ledger learns it. A delivery with another order's link id is a
+ * `mismatch` of the `ref` from the start; one with an id that is no known link's is held against its
+ * order's terms alone until the ids are proven.
+ *
+ * - `unproven`: no payment has carried the id of its own order's link yet
+ * - `proven`: a payment came whose id is a link of its own order, and whose amount and currency fit.
+ *   From then on a delivery with an unknown id is a `mismatch` of the `orderId`. The proof counts for
+ *   the scheme, host and port that made the link: a simulator's for the simulator
+ * - `ignored`: a person has switched the check off, with `setLinkIdCheck`
+ */
+export type LinkIds = 'unproven' | 'proven' | 'ignored';
+
+/**
  * Where a payment stands on its way to your handler.
  *
  * - `waiting`: it is to be handed to it, now or at a later time
@@ -126,6 +142,16 @@ export interface Receipt {
   /** The field that does not fit, for `mismatch` and `conflict`. */
   readonly problem: string | undefined;
   /**
+   * Whether the ids of links were proven when it was decided; `undefined` of one that is in the spool,
+   * or that a former version decided.
+   */
+  readonly linkIds: LinkIds | undefined;
+  /**
+   * The ref of the order whose link the signed id is, if the problem is `ref` and it is another order's
+   * than the delivery says. `console.log` and `JSON.stringify` do not show it.
+   */
+  readonly linkRef: string | undefined;
+  /**
    * Whether a person is to look at it: the ledger could not decide it alone (`mismatch`, `no_order`,
    * `overpaid`), or it contradicts what was decided (`conflict`).
    */
@@ -134,7 +160,7 @@ export interface Receipt {
 
 /**
  * A payment: the first genuine delivery of an order id, and what was made of it. Its ref, its
- * `lastError` and its body are not shown.
+ * `linkRef`, its `lastError` and its body are not shown.
  */
 export interface Payment {
   /** The payment's identity. Signed. */
@@ -153,6 +179,15 @@ export interface Payment {
   readonly isPaid: boolean;
   /** The field that does not fit, for `mismatch`. */
   readonly problem: string | undefined;
+  /**
+   * Whether the ids of links were proven when it was decided; `undefined` if a former version decided it.
+   */
+  readonly linkIds: LinkIds | undefined;
+  /**
+   * The ref of the order whose link the signed id is, if the problem is `ref` and it is another order's
+   * than the delivery says.
+   */
+  readonly linkRef: string | undefined;
   /** When the delivery came. */
   readonly receivedAt: Date;
   /** Where it stands on its way to the handler; `undefined` where it is not for the handler. */
@@ -219,11 +254,14 @@ export interface PersonDecision {
   /** Who. */
   readonly by: string;
   /** Which call it was. */
-  readonly action: 'resolve' | 'settle' | 'retry';
-  /** The payout's reference, or the payment's order id. */
+  readonly action: 'resolve' | 'settle' | 'retry' | 'link_ids';
+  /** The payout's reference, or the payment's order id; empty for `link_ids`. */
   readonly subject: string;
-  /** What: `waiting` is a payment that is to be handed to the handler again. */
-  readonly decision: Resolution | Settlement | 'waiting';
+  /**
+   * What: `waiting` is a payment that is to be handed to the handler again; `ignored` and `checked` are
+   * of the ids of links.
+   */
+  readonly decision: Resolution | Settlement | 'waiting' | 'ignored' | 'checked';
   /** The ref of the order that a payment was said to pay. */
   readonly ref: string | undefined;
   /** Their note; `undefined` where there was none, or once erased with `forget`. */
@@ -246,6 +284,11 @@ export interface Summary {
   readonly quarantined: number;
   /** Deliveries in this machine's spool, which the database does not know yet. */
   readonly spooled: number;
+  /**
+   * Whether the ids of links are proven, for the provider or simulator that the ledger's client calls;
+   * without a client for the one that made the latest link.
+   */
+  readonly linkIds: LinkIds;
 }
 
 /** How a ledger is opened. */
@@ -298,7 +341,10 @@ export interface SettleOptions {
   note?: string | null | undefined;
 }
 
-/** What a person says with a resolution, or when a payment is to be handed out again. */
+/**
+ * What a person says with a resolution, when a payment is to be handed out again, or when the check of
+ * link ids is switched.
+ */
 export interface PersonOptions {
   /** Who decides: a name that the record keeps. */
   by: string;
@@ -503,6 +549,22 @@ export class Ledger {
    */
   async settle(orderId: string, decision: Settlement, settings: SettleOptions): Promise<Payment> {
     return await calls.settle(this.#native, orderId, decision, settings);
+  }
+
+  /**
+   * A person switches the check of link ids off (`false`), or on again; see `LinkIds`. It is on in a new
+   * ledger. Who switched it, and when, is kept for ever.
+   *
+   * Switch it off if genuine payments are decided as a `mismatch` of `orderId` or `ref` although the
+   * wallet shows that they are right: then the provider numbers its links and its deliveries apart, and
+   * a proof was an accident. What was decided before stays as it is: see `settle`.
+   *
+   * @throws ValidationError for a `by` that is blank, or too long.
+   * @throws LedgerError where the database cannot be written.
+   * @throws TypeError for a `check` that is no boolean.
+   */
+  async setLinkIdCheck(check: boolean, settings: PersonOptions): Promise<void> {
+    await calls.setLinkIdCheck(this.#native, check, settings);
   }
 
   /**

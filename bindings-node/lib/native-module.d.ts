@@ -43,6 +43,8 @@ export declare class Ledger {
   payment(calls: Calls, id: number, orderId: string): CoreError | null
   /** A person decides a payment. */
   settle(calls: Calls, id: number, orderId: string, decision: string, reference: string | undefined | null, by: string, note?: string | undefined | null): CoreError | null
+  /** A person switches the check of link ids off, or on again. */
+  setLinkIdCheck(calls: Calls, id: number, check: boolean, by: string, note?: string | undefined | null): CoreError | null
   /** Verifies the quarantine again. */
   reverify(calls: Calls, id: number): CoreError | null
   /** Payments for a handler, one by one. */
@@ -434,6 +436,10 @@ export interface Payment {
   isPaid: boolean
   /** The field that does not fit. */
   problem?: string
+  /** Whether the ids of links were proven when it was decided. */
+  linkIds?: string
+  /** The ref of the order whose link the signed id is, where it is another's. */
+  linkRef?: string
   /** When the delivery came. */
   receivedAt: number
   /** Where it stands on its way to the handler. */
@@ -480,7 +486,7 @@ export interface PersonDecision {
   by: string
   /** What kind of decision it was. */
   action: string
-  /** The payout's reference, or the payment's order id. */
+  /** The payout's reference, or the payment's order id; empty for the ids of links. */
   subject: string
   /** What. */
   decision: string
@@ -500,6 +506,10 @@ export interface Receipt {
   duplicate: boolean
   /** The field that does not fit. */
   problem?: string
+  /** Whether the ids of links were proven when it was decided. */
+  linkIds?: string
+  /** The ref of the order whose link the signed id is, where it is another's. */
+  linkRef?: string
   /** Whether a person is to look at it. */
   waitsForPerson: boolean
 }
@@ -572,6 +582,8 @@ export interface Summary {
   quarantined: number
   /** Deliveries in the spool. */
   spooled: number
+  /** Whether the ids of links are proven. */
+  linkIds: string
 }
 
 /** What the system said. */

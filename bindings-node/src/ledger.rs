@@ -157,6 +157,20 @@ impl Ledger {
         })
     }
 
+    /// A person switches the check of link ids off, or on again.
+    #[napi(catch_unwind)]
+    pub fn set_link_id_check(
+        &self,
+        calls: &Calls,
+        id: u32,
+        check: bool,
+        by: String,
+        note: Option<String>,
+    ) -> Result<Option<CoreError>> {
+        let core = self.core.clone();
+        ask(calls, id, async move { core.set_link_id_check(check, &by, note.as_deref()).await })
+    }
+
     /// Verifies the quarantine again.
     #[napi(catch_unwind)]
     pub fn reverify(&self, calls: &Calls, id: u32) -> Result<Option<CoreError>> {

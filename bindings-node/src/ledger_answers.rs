@@ -87,6 +87,10 @@ pub struct Receipt {
     pub duplicate: bool,
     /// The field that does not fit.
     pub problem: Option<String>,
+    /// Whether the ids of links were proven when it was decided.
+    pub link_ids: Option<String>,
+    /// The ref of the order whose link the signed id is, where it is another's.
+    pub link_ref: Option<String>,
     /// Whether a person is to look at it.
     pub waits_for_person: bool,
 }
@@ -111,6 +115,10 @@ pub struct Payment {
     pub is_paid: bool,
     /// The field that does not fit.
     pub problem: Option<String>,
+    /// Whether the ids of links were proven when it was decided.
+    pub link_ids: Option<String>,
+    /// The ref of the order whose link the signed id is, where it is another's.
+    pub link_ref: Option<String>,
     /// When the delivery came.
     pub received_at: f64,
     /// Where it stands on its way to the handler.
@@ -179,7 +187,7 @@ pub struct PersonDecision {
     pub by: String,
     /// What kind of decision it was.
     pub action: String,
-    /// The payout's reference, or the payment's order id.
+    /// The payout's reference, or the payment's order id; empty for the ids of links.
     pub subject: String,
     /// What.
     pub decision: String,
@@ -207,6 +215,8 @@ pub struct Summary {
     pub quarantined: f64,
     /// Deliveries in the spool.
     pub spooled: f64,
+    /// Whether the ids of links are proven.
+    pub link_ids: String,
 }
 
 /// How many there are in a state.
@@ -252,6 +262,7 @@ impl From<kazawallet_ledger::Summary> for LedgerAnswer {
             conflicts: summary.conflicts as f64,
             quarantined: summary.quarantined as f64,
             spooled: summary.spooled as f64,
+            link_ids: summary.link_ids.to_string(),
         };
         Self { summary: Some(summary), ..Self::default() }
     }
@@ -321,6 +332,8 @@ impl From<kazawallet_ledger::Receipt> for Receipt {
             decision: receipt.decision.to_string(),
             duplicate: receipt.duplicate,
             problem: receipt.problem.as_deref().map(camel_case),
+            link_ids: receipt.link_ids.map(|link_ids| link_ids.to_string()),
+            link_ref: receipt.link_ref,
         }
     }
 }
@@ -336,6 +349,8 @@ impl From<kazawallet_ledger::Payment> for Payment {
             status: payment.status,
             decision: payment.decision.to_string(),
             problem: payment.problem.as_deref().map(camel_case),
+            link_ids: payment.link_ids.map(|link_ids| link_ids.to_string()),
+            link_ref: payment.link_ref,
             received_at: since_1970(payment.received_at),
             processing: payment.processing.map(|processing| processing.to_string()),
             tries: payment.tries,

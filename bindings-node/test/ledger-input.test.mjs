@@ -120,6 +120,15 @@ const ARGUMENTS = {
   'settle: by': [NO_TEXT, (by) => ledger.settle('pl_1', 'paid', { by })],
   'settle: ref': [NO_OPTIONAL_TEXT, (ref) => ledger.settle('pl_1', 'paid', { ...PERSON, ref })],
   'settle: note': [NO_OPTIONAL_TEXT, (note) => ledger.settle('pl_1', 'paid', { ...PERSON, note })],
+  'setLinkIdCheck: check': [
+    [undefined, null, 0, 1, '', 'off', 'false', {}, [], Symbol('x'), Object(false)],
+    (check) => ledger.setLinkIdCheck(check, PERSON),
+  ],
+  'setLinkIdCheck: by': [NO_TEXT, (by) => ledger.setLinkIdCheck(false, { by })],
+  'setLinkIdCheck: note': [
+    NO_OPTIONAL_TEXT,
+    (note) => ledger.setLinkIdCheck(false, { ...PERSON, note }),
+  ],
   'process: handler': [
     [undefined, null, 'x', 5, {}, [], Promise.resolve(() => {})],
     (handler) => ledger.process(handler),
@@ -187,9 +196,11 @@ function isPlain(value) {
 /** Nothing came of it. */
 async function checkNothingHappened() {
   assert.equal(sim.requests.length, 0);
-  const { orders, payments, payouts } = await ledger.summary();
+  const { orders, payments, payouts, linkIds } = await ledger.summary();
   const counts = [orders, payments, payouts].flatMap((one) => Object.values(one));
   assert.deepEqual(new Set(counts), new Set([0]));
+  assert.equal(linkIds, 'unproven');
+  assert.deepEqual(await ledger.decisions(), []);
 }
 
 for (const [name, [wrong, call]] of Object.entries(ARGUMENTS)) {
@@ -215,6 +226,7 @@ const TAKE_OPTIONS = {
   open: [{}, (options) => Ledger.open(URL_OF_LEDGER, options)],
   createPaymentLink: [ORDER, (options) => ledger.createPaymentLink(options)],
   settle: [PERSON, (options) => ledger.settle('pl_1', 'paid', options)],
+  setLinkIdCheck: [PERSON, (options) => ledger.setLinkIdCheck(false, options)],
   process: [{}, (options) => ledger.process(() => {}, options)],
   pending: [{}, (options) => ledger.pending(options)],
   retry: [PERSON, (options) => ledger.retry('pl_1', options)],
@@ -271,6 +283,7 @@ test('what the core refuses is told by its name in JavaScript', async () => {
     ['decision', () => ledger.settle('pl_1', 'not_paid', PERSON)],
     ['decision', () => ledger.resolve('salary-7', 'dismissed', PERSON)],
     ['by', () => ledger.settle('pl_1', 'paid', { by: ' ' })],
+    ['by', () => ledger.setLinkIdCheck(false, { by: ' ' })],
     ['by', () => ledger.retry('pl_1', { by: '' })],
     ['by', () => ledger.resolve('salary-7', 'paid', { by: '\t' })],
     ['ref', () => ledger.settle('pl_1', 'dismissed', { ...PERSON, ref: 'order-42' })],
@@ -315,6 +328,7 @@ test('half a character is refused by name', async () => {
     ['ref', () => ledger.order(HALF_A_CHARACTER)],
     ['reference', () => ledger.withdraw({ ...PAYOUT, reference: HALF_A_CHARACTER })],
     ['by', () => ledger.settle('pl_1', 'paid', { by: HALF_A_CHARACTER })],
+    ['note', () => ledger.setLinkIdCheck(false, { ...PERSON, note: HALF_A_CHARACTER })],
     ['note', () => ledger.resolve('salary-7', 'paid', { ...PERSON, note: HALF_A_CHARACTER })],
   ])) {
     const error = await rejection(call);

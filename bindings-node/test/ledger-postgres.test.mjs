@@ -121,6 +121,7 @@ test('while the server is gone, deliveries go to the spool, and nowhere else any
     await server.stop();
     const receipt = await ledger.receive(body);
     assert.deepEqual([receipt.decision, receipt.duplicate], ['spooled', false]);
+    assert.deepEqual([receipt.linkIds, receipt.linkRef], [undefined, undefined]);
     assert.equal(receipt.event.matchOrder({ ref: 'order-42', ...ORDER }).orderId, orderId);
     assert.equal(kept(spool), 1);
     for (const call of [

@@ -168,6 +168,7 @@ test('a delivery pays its order once', () =>
       decision: 'paid',
       isPaid: true,
       problem: undefined,
+      linkIds: 'proven',
       processing: 'waiting',
       tries: 0,
     });
@@ -185,7 +186,7 @@ test('what does not fit waits for a person', () =>
     assert.deepEqual([mismatch.decision, mismatch.problem], ['mismatch', 'currency']);
     const cheap = delivery(sim, { orderId: 'pl_cheap', amount: '1', ref: 'order-42' });
     const another = await ledger.receive(cheap);
-    assert.deepEqual([another.decision, another.problem], ['mismatch', 'orderId']);
+    assert.deepEqual([another.decision, another.problem], ['mismatch', 'amount']);
     const stranger = delivery(sim, { orderId: 'pl_stranger', ref: 'order-77' });
     assert.equal((await ledger.receive(stranger)).decision, 'no_order');
 
@@ -793,6 +794,7 @@ test('what is missing is listed, and everything is counted', () =>
       conflicts: 0,
       quarantined: 0,
       spooled: 0,
+      linkIds: 'proven',
     });
   }));
 
@@ -829,6 +831,10 @@ test('no record shows what may be a person, and none can be changed', () =>
       await eventually(async () => (await ledger.parked()).length === 1, 'a parked payment');
       await worker.stop();
       await ledger.retry(orderId, { by: 'Omar', note: 'ask Sara' });
+      const { id } = await ledger.createPaymentLink({ ...ORDER, ref: 'another-ref-of-Sara' });
+      const misled = await ledger.receive(delivery(sim, { orderId: `${id}` }));
+      assert.equal(misled.linkRef, 'another-ref-of-Sara');
+      await ledger.setLinkIdCheck(false, { by: 'Omar', note: 'ask Sara' });
       sim.fault('close_before_acting');
       const payout = { reference: 'salary-of-Sara', ...terms(), note: 'for Sara' };
       await rejection(() => ledger.withdraw(payout));
@@ -837,7 +843,9 @@ test('no record shows what may be a person, and none can be changed', () =>
         await ledger.order(ref),
         receipt,
         conflict,
+        misled,
         await ledger.payment(orderId),
+        ...(await ledger.unsettled()),
         ...(await ledger.conflicts()),
         ...(await ledger.unresolved()),
         ...(await ledger.decisions()),

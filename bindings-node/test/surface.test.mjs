@@ -123,6 +123,7 @@ const POSITIONAL = {
   'Ledger.receive': ['body'],
   'Ledger.payment': ['order_id'],
   'Ledger.settle': ['order_id', 'decision'],
+  'Ledger.set_link_id_check': ['check'],
   'Ledger.process': ['handler'],
   'Ledger.mark_processed': ['order_id'],
   'Ledger.retry': ['order_id'],
@@ -145,14 +146,14 @@ const TYPES_ALONE = words(
   'AmountLike CallMessage CallOptions ErrorAttributes ErrorCode HttpMethod Order Outcome Status ' +
     'Wallet Delivery Dialect Fault LinkLike RecordedRequest ' +
     'LedgerWorker OrderLink OrderRecord Receipt Payment Conflict Payout PersonDecision Summary ' +
-    'OrderState Decision Processing PayoutState Resolution Settlement ' +
+    'OrderState Decision LinkIds Processing PayoutState Resolution Settlement ' +
     'PaymentHandler LedgerErrorCode',
 );
 /** What a resource of the client, and the simulator, waits for; all else is there at once. */
 const AWAITED = words(
   'Client.request PaymentLinks.create Withdrawals.create Wallets.list Deposits.create ' +
     'Ledger.create_payment_link Ledger.order Ledger.receive Ledger.payment Ledger.settle ' +
-    'Ledger.reverify Ledger.pending Ledger.mark_processed Ledger.retry Ledger.withdraw ' +
+    'Ledger.set_link_id_check Ledger.reverify Ledger.pending Ledger.mark_processed Ledger.retry Ledger.withdraw ' +
     'Ledger.payout Ledger.resolve Ledger.overdue Ledger.unsettled Ledger.parked ' +
     'Ledger.unresolved Ledger.conflicts Ledger.decisions Ledger.summary Ledger.forget ' +
     'Ledger.close LedgerWorker.stop ' +
@@ -570,6 +571,7 @@ const TAKE_OPTIONS = {
   'Ledger.open': (options) => kazawallet.Ledger.open(LEDGER_URL, options),
   'Ledger.create_payment_link': (options) => ledger.createPaymentLink(options),
   'Ledger.settle': (options) => ledger.settle('pl_1', 'paid', options),
+  'Ledger.set_link_id_check': (options) => ledger.setLinkIdCheck(true, options),
   'Ledger.process': (options) => ledger.process(() => {}, options),
   'Ledger.pending': (options) => ledger.pending(options),
   'Ledger.retry': (options) => ledger.retry('pl_1', options),

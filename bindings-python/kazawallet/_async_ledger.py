@@ -136,6 +136,10 @@ class AsyncLedger:
         """A person decides what the ledger could not; see `Ledger.settle`."""
         return await _answer(self._opened.settle(order_id, decision, ref, by, note))
 
+    async def set_link_id_check(self, check: bool, *, by: str, note: str | None = None) -> None:
+        """A person switches the check of link ids off, or on again; see `Ledger.set_link_id_check`."""
+        await _answer(self._opened.set_link_id_check(check, by, note))
+
     async def reverify(self) -> list[Receipt]:
         """Verifies again what is in quarantine; see `Ledger.reverify`."""
         return await _answer(self._opened.reverify())

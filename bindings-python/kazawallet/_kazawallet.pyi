@@ -22,6 +22,7 @@ _OrderState: TypeAlias = Literal["creating", "open", "timed_out", "paid"]
 _Decision: TypeAlias = Literal[
     "paid", "timed_out", "mismatch", "no_order", "overpaid", "dismissed", "conflict", "spooled"
 ]
+_LinkIds: TypeAlias = Literal["unproven", "proven", "ignored"]
 _Processing: TypeAlias = Literal["waiting", "done", "parked"]
 _PayoutState: TypeAlias = Literal["not_sent", "sending", "paid", "rejected", "unknown", "not_paid"]
 
@@ -519,6 +520,17 @@ class Receipt:
         """The field that does not fit, where the decision is `mismatch` or `conflict`."""
 
     @property
+    def link_ids(self) -> _LinkIds | None:
+        """Whether the ids of links were proven when it was decided: `unproven`, `proven`, or `ignored`, since a
+        person had switched their check off; see `Ledger.set_link_id_check`. `None` of one that is in the
+        spool, or that a former version decided."""
+
+    @property
+    def link_ref(self) -> str | None:
+        """The ref of the order whose link the signed id is, if the problem is `ref` and it is another order's
+        than the delivery says."""
+
+    @property
     def waits_for_person(self) -> bool:
         """Whether a person is to look at it: the ledger could not decide it alone (`mismatch`, `no_order`,
         `overpaid`), or it contradicts what was decided (`conflict`)."""
@@ -567,6 +579,17 @@ class Payment:
     @property
     def problem(self) -> str | None:
         """The field that does not fit, where the decision is `mismatch`."""
+
+    @property
+    def link_ids(self) -> _LinkIds | None:
+        """Whether the ids of links were proven when it was decided: `unproven`, `proven`, or `ignored`, since a
+        person had switched their check off; see `Ledger.set_link_id_check`. `None` if a former version decided
+        it."""
+
+    @property
+    def link_ref(self) -> str | None:
+        """The ref of the order whose link the signed id is, if the problem is `ref` and it is another order's
+        than the delivery says."""
 
     @property
     def received_at(self) -> datetime:
@@ -699,16 +722,19 @@ class PersonDecision:
         """Who."""
 
     @property
-    def action(self) -> Literal["resolve", "settle", "retry"]:
-        """`resolve`, `settle` or `retry`."""
+    def action(self) -> Literal["resolve", "settle", "retry", "link_ids"]:
+        """`resolve`, `settle`, `retry` or `link_ids`."""
 
     @property
     def subject(self) -> str:
-        """The payout's reference, or the payment's order id."""
+        """The payout's reference, or the payment's order id; empty for `link_ids`."""
 
     @property
-    def decision(self) -> Literal["paid", "not_paid", "dismissed", "waiting"]:
-        """What: `paid`, `not_paid`, `dismissed`, or `waiting` for a retry."""
+    def decision(
+        self,
+    ) -> Literal["paid", "not_paid", "dismissed", "waiting", "ignored", "checked"]:
+        """What: `paid`, `not_paid`, `dismissed`, `waiting` for a retry, `ignored` or `checked` for the ids of
+        links."""
 
     @property
     def ref(self) -> str | None:
@@ -755,6 +781,12 @@ class Summary:
     def spooled(self) -> int:
         """Deliveries in this machine's spool, which the database does not know yet."""
 
+    @property
+    def link_ids(self) -> _LinkIds:
+        """Whether the ids of links are proven, for the provider or simulator that the ledger's client calls;
+        without a client for the one that made the latest link: `unproven`, `proven`, or `ignored`, since a
+        person has switched their check off. See `Ledger.set_link_id_check`."""
+
     def __eq__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
     def __copy__(self) -> Summary: ...
@@ -793,6 +825,7 @@ class OpenedLedger:
         by: str,
         note: str | None,
     ) -> LedgerCall[Payment]: ...
+    def set_link_id_check(self, check: bool, by: str, note: str | None) -> LedgerCall[None]: ...
     def reverify(self) -> LedgerCall[list[Receipt]]: ...
     def claims(
         self,

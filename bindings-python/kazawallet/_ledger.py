@@ -225,6 +225,37 @@ class Ledger:
         """
         return self._opened.settle(order_id, decision, ref, by, note).wait()
 
+    def set_link_id_check(self, check: bool, *, by: str, note: str | None = None) -> None:
+        """A person switches the check of link ids off, or on again. It is on in a new ledger. Who switched
+        it, and when, is kept for ever.
+
+        That the id which the provider answers when a link is made is the one that its webhook carries is
+        likely, and documented nowhere. So the ledger learns it; `Summary.link_ids` says how far it has
+        come:
+
+        - A delivery with the id of another order's link is a `mismatch` of the `ref` from the start.
+        - `unproven`: one whose id is no known link's is held against its order's amount and currency alone.
+        - `proven`, once a payment came with the id of a link of its own order, whose amount and currency
+          fit: from then on one whose id is no known link's is a `mismatch` of the `order_id`. The proof
+          counts for the scheme, host and port that made the link: a simulator's for the simulator.
+        - `ignored`: the check is off, and a delivery's id is held against no link.
+
+        Switch it off if genuine payments are decided as a `mismatch` of `order_id` or `ref` although the
+        wallet shows that they are right: then the provider numbers its links and its deliveries apart, and
+        a proof was an accident. What was decided before stays as it is: see `settle`.
+
+        Args:
+            check: Whether the ids are checked: `False` switches the check off.
+            by: Who switches it.
+            note: Why.
+
+        Raises:
+            ValidationError: `by` is blank, or too long.
+            LedgerError: the database failed.
+            TypeError: `check` is no `bool`, or an argument of another wrong type.
+        """
+        self._opened.set_link_id_check(check, by, note).wait()
+
     def reverify(self) -> list[Receipt]:
         """Verifies again what is in quarantine, and receives what holds now: after a rotation of keys of
         which the ledger was not told.

@@ -147,6 +147,14 @@ pub(crate) fn count(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Option<u32
     Ok((!negative).then(|| value.extract().unwrap_or(u32::MAX)))
 }
 
+/// A call's argument that says yes or no.
+pub(crate) fn flag(name: &str, value: &Bound<'_, PyAny>) -> PyResult<bool> {
+    match value.cast::<PyBool>() {
+        Ok(flag) => Ok(flag.is_true()),
+        Err(_) => Err(wrong_type(name, "a bool", value)),
+    }
+}
+
 pub(crate) fn wrong_type(name: &str, expected: &str, value: &Bound<'_, PyAny>) -> PyErr {
     PyTypeError::new_err(format!("`{name}` must be {expected}, not {}", type_name(value)))
 }

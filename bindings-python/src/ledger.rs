@@ -21,7 +21,7 @@ use tokio::runtime::Builder;
 use tokio::sync::{OnceCell, RwLock, RwLockWriteGuard, watch};
 
 use crate::arguments::{
-    count, exact_amount, option_text, optional_text, seconds, text, wrong_type,
+    count, exact_amount, flag, option_text, optional_text, seconds, text, wrong_type,
 };
 use crate::calls::Answered;
 use crate::connection::{Connection, method};
@@ -323,6 +323,20 @@ impl OpenedLedger {
         self.call(py, move |ledger| async move {
             let (reference, note) = (reference.as_deref(), note.as_deref());
             ledger.settle(&order_id, settlement, reference, &by, note).await
+        })
+    }
+
+    fn set_link_id_check(
+        &self,
+        py: Python<'_>,
+        check: &Bound<'_, PyAny>,
+        by: &Bound<'_, PyAny>,
+        note: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<LedgerCall> {
+        let check = flag("check", check)?;
+        let (by, note) = (text("by", by)?, optional_text("note", note)?);
+        self.call(py, move |ledger| async move {
+            ledger.set_link_id_check(check, &by, note.as_deref()).await
         })
     }
 

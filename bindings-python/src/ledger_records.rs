@@ -130,7 +130,7 @@ record_class! {
 record_class! {
     /// A payment as the ledger knows it: the first genuine delivery of an order id, and what was made of
     /// it.
-    Payment shows (order_id, amount, currency, decision, problem, processing, tries) {
+    Payment shows (order_id, amount, currency, decision, problem, link_ids, processing, tries) {
         /// The payment's identity. Signed.
         order_id: String,
         /// The ref of the order that it settled; else the one that the delivery says, **not signed**.
@@ -149,6 +149,13 @@ record_class! {
         is_paid: bool,
         /// The field that does not fit, where the decision is `mismatch`.
         problem: Option<String>,
+        /// Whether the ids of links were proven when it was decided: `unproven`, `proven`, or `ignored`, since a
+        /// person had switched their check off; see `Ledger.set_link_id_check`. `None` if a former version decided
+        /// it.
+        link_ids: Option<String>,
+        /// The ref of the order whose link the signed id is, if the problem is `ref` and it is another order's
+        /// than the delivery says.
+        link_ref: Option<String>,
         /// When the delivery came, in UTC.
         received_at: SystemTime,
         /// Where it stands on its way to the handler: `waiting`, `done`, or `parked` after too many
@@ -220,11 +227,12 @@ record_class! {
         at: SystemTime,
         /// Who.
         by: String,
-        /// `resolve`, `settle` or `retry`.
+        /// `resolve`, `settle`, `retry` or `link_ids`.
         action: String,
-        /// The payout's reference, or the payment's order id.
+        /// The payout's reference, or the payment's order id; empty for `link_ids`.
         subject: String,
-        /// What: `paid`, `not_paid`, `dismissed`, or `waiting` for a retry.
+        /// What: `paid`, `not_paid`, `dismissed`, `waiting` for a retry, `ignored` or `checked` for the ids of
+        /// links.
         decision: String,
         /// The ref of the order that a payment was said to pay.
         r#ref: Option<String>,
@@ -235,7 +243,7 @@ record_class! {
 
 record_class! {
     /// How many there are of everything.
-    Summary shows (orders, payments, processing, payouts, conflicts, quarantined, spooled) {
+    Summary shows (orders, payments, processing, payouts, conflicts, quarantined, spooled, link_ids) {
         /// Orders by their state.
         orders: Counts,
         /// Payments by their decision.
@@ -250,6 +258,10 @@ record_class! {
         quarantined: u64,
         /// Deliveries in this machine's spool, which the database does not know yet.
         spooled: u64,
+        /// Whether the ids of links are proven, for the provider or simulator that the ledger's client calls;
+        /// without a client for the one that made the latest link: `unproven`, `proven`, or `ignored`, since a
+        /// person has switched their check off. See `Ledger.set_link_id_check`.
+        link_ids: String,
     }
 }
 
@@ -272,6 +284,15 @@ pub(crate) struct Receipt {
     /// The field that does not fit, where the decision is `mismatch` or `conflict`.
     #[pyo3(get)]
     problem: Option<String>,
+    /// Whether the ids of links were proven when it was decided: `unproven`, `proven`, or `ignored`, since a
+    /// person had switched their check off; see `Ledger.set_link_id_check`. `None` of one that is in the
+    /// spool, or that a former version decided.
+    #[pyo3(get)]
+    link_ids: Option<String>,
+    /// The ref of the order whose link the signed id is, if the problem is `ref` and it is another order's
+    /// than the delivery says.
+    #[pyo3(get)]
+    link_ref: Option<String>,
     /// Whether a person is to look at it: the ledger could not decide it alone (`mismatch`, `no_order`,
     /// `overpaid`), or it contradicts what was decided (`conflict`).
     #[pyo3(get)]
@@ -293,12 +314,14 @@ impl Receipt {
         let shown = |text: &str| -> PyResult<String> {
             Ok(text.into_pyobject(py)?.repr()?.to_string_lossy().into_owned())
         };
+        let optional = |text: Option<&str>| text.map_or_else(|| Ok("None".to_owned()), shown);
         Ok(format!(
-            "Receipt(order_id={}, decision={}, duplicate={}, problem={})",
+            "Receipt(order_id={}, decision={}, duplicate={}, problem={}, link_ids={})",
             shown(self.event.get().core.order_id())?,
             shown(&self.decision)?,
             if self.duplicate { "True" } else { "False" },
-            self.problem.as_deref().map_or_else(|| Ok("None".to_owned()), shown)?,
+            optional(self.problem.as_deref())?,
+            optional(self.link_ids.as_deref())?,
         ))
     }
 
@@ -359,6 +382,8 @@ impl Told for ledger::Receipt {
             decision: self.decision.to_string(),
             duplicate: self.duplicate,
             problem: self.problem,
+            link_ids: self.link_ids.map(|link_ids| link_ids.to_string()),
+            link_ref: self.link_ref,
         };
         Ok(Py::new(py, receipt)?.into_any())
     }
@@ -407,6 +432,8 @@ impl From<ledger::Payment> for Payment {
             status: payment.status,
             decision: payment.decision.to_string(),
             problem: payment.problem,
+            link_ids: payment.link_ids.map(|link_ids| link_ids.to_string()),
+            link_ref: payment.link_ref,
             received_at: payment.received_at,
             processing: payment.processing.map(|processing| processing.to_string()),
             tries: payment.tries,
@@ -470,4 +497,5 @@ told!(Summary, summary => {
     conflicts: summary.conflicts,
     quarantined: summary.quarantined,
     spooled: summary.spooled,
+    link_ids: summary.link_ids.to_string(),
 });

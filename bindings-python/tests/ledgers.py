@@ -68,15 +68,19 @@ class _Awaited:
 
 
 @contextmanager
-def opened(kind: str, url: str, simulator: Simulator, **options: Any) -> Iterator[Ledger]:
-    """A ledger of either kind, with the simulator's client, to be used as the blocking one."""
+def opened(
+    kind: str, url: str, simulator: Simulator, *, base_url: str | None = None, **options: Any
+) -> Iterator[Ledger]:
+    """A ledger of either kind, with the simulator's client, to be used as the blocking one. With
+    `base_url` that client calls another provider, which has the same key and secret."""
+    elsewhere: dict[str, Any] = {} if base_url is None else {"base_url": base_url}
     if kind == "sync":
-        with Ledger.open(url, client=simulator.client(), **options) as ledger:
+        with Ledger.open(url, client=simulator.client(**elsewhere), **options) as ledger:
             yield ledger
         return
     loop = asyncio.new_event_loop()
     try:
-        opening = AsyncLedger.open(url, client=simulator.async_client(), **options)
+        opening = AsyncLedger.open(url, client=simulator.async_client(**elsewhere), **options)
         ledger = cast(Ledger, _Awaited(loop.run_until_complete(opening), loop))
         yield ledger
         ledger.close()

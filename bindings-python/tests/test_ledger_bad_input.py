@@ -49,6 +49,7 @@ def call(ledger: Ledger, name: str, **changed: Any) -> Any:
             **{"order_id": "pl_1", "decision": "paid", "ref": "order-42", "by": "amal"},
             "note": "note",
         },
+        "set_link_id_check": {"check": False, "by": "amal", "note": "note"},
         "pending": {"limit": 1},
         "mark_processed": {"order_id": "pl_1"},
         "retry": {"order_id": "pl_1", "by": "amal", "note": "note"},
@@ -68,6 +69,7 @@ TEXTS = [
     ("order", "ref"),
     ("payment", "order_id"),
     *(("settle", name) for name in ("order_id", "decision", "ref", "by", "note")),
+    *(("set_link_id_check", name) for name in ("by", "note")),
     ("mark_processed", "order_id"),
     *(("retry", name) for name in ("order_id", "by", "note")),
     *(("withdraw", name) for name in ("reference", "currency", "note")),
@@ -113,6 +115,24 @@ def test_a_decision_that_is_not_known(ledger: Ledger, method: str, decision: str
     with pytest.raises(ValidationError, match='must be "paid" or') as refused:
         call(ledger, method, decision=decision)
     assert refused.value.field == "decision"
+
+
+def test_a_check_that_says_neither_yes_nor_no(ledger: Ledger) -> None:
+    no_flags: list[Any] = [None, 0, 1, "", "off", "False", [], Decimal(0), bool]
+    for wrong in no_flags:
+        with pytest.raises(TypeError, match="`check` must be a bool, not"):
+            call(ledger, "set_link_id_check", check=wrong)
+    assert ledger.decisions() == []
+    assert ledger.summary().link_ids == "unproven"
+
+
+@pytest.mark.parametrize("method", ["settle", "set_link_id_check", "retry", "resolve"])
+@pytest.mark.parametrize("by", ["", " ", "\t\n"])
+def test_a_person_without_a_name(ledger: Ledger, method: str, by: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        call(ledger, method, by=by)
+    assert (refused.value.field, refused.value.outcome) == ("by", "not_sent")
+    assert ledger.decisions() == []
 
 
 @pytest.mark.parametrize("method", ["create_payment_link", "withdraw"])
@@ -335,10 +355,15 @@ def records(ledger: Ledger, shop: Simulator) -> list[Any]:
     receipt = ledger.receive(mismatch)
     conflict = delivery(webhook, link.id or "", ref="order of Amal", name="Amal")
     assert ledger.receive(conflict).decision == "conflict"
+    of_amal = ledger.create_payment_link(**{**ORDER, "ref": "order of Amal's brother"})
+    edited = ledger.receive(delivery(webhook, of_amal.id or "", ref="order-42"))
+    assert edited.link_ref == "order of Amal's brother"
+    ledger.set_link_id_check(False, by="Amal", note="Amal looked")
     payout = ledger.withdraw(**{**SALARY, "reference": "salary of Amal"}, note="for Amal")
     payment = ledger.settle(link.id or "", "paid", by="Amal", note="Amal called")
     return [
-        *(link, receipt, payout, payment),
+        *(link, receipt, edited, payout, payment),
+        *ledger.unsettled(),
         ledger.order("order of Amal"),
         *ledger.conflicts(),
         *ledger.decisions(),

@@ -27,6 +27,7 @@ def test_an_empty_ledger(ledger: Ledger) -> None:
         "not_paid": 0,
     }
     assert (summary.conflicts, summary.quarantined, summary.spooled) == (0, 0, 0)
+    assert summary.link_ids == "unproven"
     for empty in (
         ledger.overdue(0),
         ledger.unsettled(),

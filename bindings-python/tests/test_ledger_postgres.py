@@ -98,6 +98,7 @@ def test_deliveries_are_spooled_while_the_database_is_away(
         body = delivery(shop.webhook(), link.id or "")
         receipt = ledger.receive(body)
         assert (receipt.decision, receipt.event.order_id) == ("spooled", link.id)
+        assert (receipt.link_ids, receipt.link_ref) == (None, None)
         assert len(list((tmp_path / "spool").iterdir())) >= 1
         with pytest.raises(LedgerError) as away:
             ledger.summary()

@@ -52,6 +52,7 @@ POSITIONAL = {
     "Ledger.receive": ["body"],
     "Ledger.payment": ["order_id"],
     "Ledger.settle": ["order_id", "decision"],
+    "Ledger.set_link_id_check": ["check"],
     "Ledger.process": ["handler"],
     "Ledger.pending": ["limit"],
     "Ledger.mark_processed": ["order_id"],

@@ -29,6 +29,7 @@ import {
   type LedgerErrorCode,
   type LedgerOptions,
   type LedgerWorker,
+  type LinkIds,
   type Order,
   type OrderLink,
   OrderMismatchError,
@@ -402,16 +403,23 @@ export async function remembers(paymentMethod: PaymentMethod): Promise<void> {
     const receipt: Receipt = await ledger.receive(body);
     const event: PaymentEvent = receipt.event;
     const decision: Decision = receipt.decision;
+    const linkIds: LinkIds | undefined = receipt.linkIds;
+    const linkRef: string | undefined = receipt.linkRef;
     void [
       event,
       decision,
+      linkIds,
+      linkRef,
       receipt.duplicate satisfies boolean,
       receipt.waitsForPerson satisfies boolean,
     ];
   }
   const payment: Payment | undefined = await ledger.payment('pl_1');
   const bytes: Uint8Array | undefined = payment?.body;
+  const idsThen: LinkIds | undefined = payment?.linkIds;
+  const whose: string | undefined = payment?.linkRef;
   const settled: Payment = await ledger.settle('pl_1', 'paid', { by: 'sara', ref: 'order-42' });
+  await ledger.setLinkIdCheck(false, { by: 'sara', note: null });
   const again: readonly Receipt[] = await ledger.reverify();
   const handler: PaymentHandler = async ({ orderId, isPaid }) => console.log(orderId, isPaid);
   const worker: LedgerWorker = ledger.process(handler, { maxTries: 5, firstPause: 5, lease: null });
@@ -438,11 +446,15 @@ export async function remembers(paymentMethod: PaymentMethod): Promise<void> {
   const decisions: readonly PersonDecision[] = await ledger.decisions({ limit: 5 });
   const summary: Summary = await ledger.summary();
   const waiting: number = summary.processing.waiting + summary.orders.timed_out;
+  const idsNow: LinkIds = summary.linkIds;
   const erased: number = await ledger.forget(new Date());
   void [
     url,
     since,
     bytes,
+    idsThen,
+    whose,
+    idsNow,
     settled,
     again,
     due,

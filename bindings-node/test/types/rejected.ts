@@ -276,6 +276,12 @@ export async function ledgers(
   // @ts-expect-error
   await ledger.settle('pl_1', 'paid');
   // @ts-expect-error
+  await ledger.setLinkIdCheck('off', { by: 'sara' });
+  // @ts-expect-error
+  await ledger.setLinkIdCheck(false);
+  // @ts-expect-error
+  await ledger.setLinkIdCheck(false, {});
+  // @ts-expect-error
   ledger.process();
   // @ts-expect-error
   ledger.process(() => {}, { maxTries: '5' });

@@ -222,6 +222,8 @@ def ledger(body: bytes, client: Client, before: datetime) -> None:
     assert_type(receipt.event, PaymentEvent)
     assert_type(receipt.duplicate, bool)
     assert_type(receipt.problem, str | None)
+    assert_type(receipt.link_ids, Literal["unproven", "proven", "ignored"] | None)
+    assert_type(receipt.link_ref, str | None)
     assert_type(receipt.waits_for_person, bool)
     if receipt.decision == "paid":
         assert_type(receipt.decision, Literal["paid"])
@@ -230,8 +232,11 @@ def ledger(body: bytes, client: Client, before: datetime) -> None:
     if payment is not None:
         assert_type(payment.is_paid, bool)
         assert_type(payment.body, bytes | None)
+        assert_type(payment.link_ids, Literal["unproven", "proven", "ignored"] | None)
+        assert_type(payment.link_ref, str | None)
         assert_type(payment.processing, Literal["waiting", "done", "parked"] | None)
     assert_type(ledger.settle("pl_1", "paid", ref="order-42", by="amal", note="…"), Payment)
+    ledger.set_link_id_check(False, by="amal", note=None)
     assert_type(ledger.reverify(), list[Receipt])
     with ledger.process(print, max_tries=3, first_pause=0.5, lease=timedelta(minutes=2)) as worker:
         assert_type(worker, LedgerWorker)
@@ -261,6 +266,7 @@ def ledger(body: bytes, client: Client, before: datetime) -> None:
     summary = ledger.summary()
     assert_type(summary, Summary)
     assert_type(summary.orders["paid"] + summary.conflicts, int)
+    assert_type(summary.link_ids, Literal["unproven", "proven", "ignored"])
     assert_type(ledger.forget(before), int)
     ledger.close()
 
@@ -278,6 +284,7 @@ async def awaited_ledger(body: bytes, client: AsyncClient, before: datetime) -> 
         assert_type(worker, AsyncLedgerWorker)
         await worker.stop()
     assert_type(await ledger.receive(body), Receipt)
+    await ledger.set_link_id_check(True, by="amal")
     assert_type(await ledger.summary(), Summary)
     assert_type(await ledger.forget(before), int)
     await ledger.close()
