@@ -94,7 +94,7 @@ export type Resolution = 'paid' | 'not_paid';
 export interface OrderLink {
   /** Where to send the customer. */
   readonly url: string;
-  /** The link's id, which the webhook brings as `orderId`; `undefined` where the answer had none. */
+  /** The link's id, very likely the webhook's `orderId`; `undefined` if the answer had none. */
   readonly id: string | undefined;
   /** The order's ref. */
   readonly ref: string;

@@ -70,8 +70,8 @@ export class PaymentLink {
   /** Where to send the customer. */
   readonly url: string;
   /**
-   * The link's id, which the webhook brings back as `orderId`; `undefined` where the answer has
-   * none.
+   * The link's id: the answer's `order_id`, else its `id`; `undefined` if it has neither. That the
+   * webhook brings the same id as `orderId` is likely, and not documented.
    */
   readonly id: string | undefined;
   /** The whole answer. */

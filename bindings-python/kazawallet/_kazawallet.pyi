@@ -131,8 +131,8 @@ class PaymentLink:
 
     @property
     def id(self) -> str | None:
-        """The link's id, which the webhook brings back as `order_id`; `None` where the answer has
-        none."""
+        """The link's id: the answer's `order_id`, else its `id`; `None` if it has neither. That the webhook
+        brings the same id as `order_id` is likely, and not documented."""
 
     @property
     def raw(self) -> Response:
@@ -428,7 +428,7 @@ class OrderLink:
 
     @property
     def id(self) -> str | None:
-        """The link's id, which the webhook brings as `order_id`; `None` where the provider's answer
+        """The link's id, which is very likely the webhook's `order_id`; `None` if the provider's answer
         had none."""
 
     @property

@@ -90,7 +90,7 @@ record_class! {
     OrderLink shows (id, state) {
         /// Where to send the customer.
         url: String,
-        /// The link's id, which the webhook brings as `order_id`; `None` where the provider's answer
+        /// The link's id, which is very likely the webhook's `order_id`; `None` if the provider's answer
         /// had none.
         id: Option<String>,
         /// The order's ref.

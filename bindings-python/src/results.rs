@@ -124,8 +124,8 @@ result_class! {
     PaymentLink shows (id) {
         /// Where to send the customer.
         url: String,
-        /// The link's id, which the webhook brings back as `order_id`; `None` where the answer has
-        /// none.
+        /// The link's id: the answer's `order_id`, else its `id`; `None` if it has neither. That the webhook
+        /// brings the same id as `order_id` is likely, and not documented.
         id: Option<String>,
         /// The whole answer.
         raw: Response,

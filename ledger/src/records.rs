@@ -160,8 +160,8 @@ texts! {
 pub struct OrderLink {
     /// Where to send the customer.
     pub url: String,
-    /// The link's id, which the webhook brings as `order_id`; `None` where the provider's answer
-    /// had none.
+    /// The link's id, which is very likely the webhook's `order_id`, see [`LinkIds`]; `None` if the
+    /// provider's answer had none.
     pub id: Option<String>,
     /// The order's ref.
     pub reference: String,

@@ -140,7 +140,7 @@ def ledger(ledger: Ledger, payment: Payment) -> None:
     ledger.settle("pl_1", "unpaid", by="amal")
     # E: call-arg reportCallIssue "by"
     ledger.resolve("salary-1", "paid")
-    # E: arg-type reportArgumentType "Literal['off']"
+    # E: arg-type reportArgumentType "bool"
     ledger.set_link_id_check("off", by="amal")
     # E: arg-type reportArgumentType "timedelta"
     ledger.forget(timedelta(days=1))

@@ -16,13 +16,13 @@ async fn on_payment(event: PaymentEvent) -> Result<(), kazawallet::Error> {
     Ok(())
 }
 
-/// Look it up by the event's order id where you kept the link's id, else by its reference.
+/// Look it up by its reference; see what the text below says of the link's id.
 fn order_from_your_records(_event: &PaymentEvent) -> Result<Order<'static>, kazawallet::Error> {
     Ok(Order {
         amount: "10.50".parse()?,
         currency: "USD",
         reference: "order-42",
-        order_id: None, // The link's id, where you kept it.
+        order_id: None, // The link's id, once you know that it is the webhook's.
     })
 }
 
