@@ -18,7 +18,7 @@ const CLOCK_MARGIN: Duration = Duration::from_secs(60);
 /// How often a spool is looked into.
 const DRAIN_INTERVAL: Duration = Duration::from_secs(1);
 /// Names of orders, people and the like are short; what is longer is a mistake.
-const LONGEST_NAME: usize = 1024;
+pub(crate) const LONGEST_NAME: usize = 1024;
 
 /// What a shop remembers of its orders, payments and payouts.
 ///

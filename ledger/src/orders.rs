@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use kazawallet::{Call, CreatePaymentLink, Error, ErrorKind, PaymentLink};
 
 use crate::database::{Row, Statement, error};
-use crate::ledger::{Ledger, storable, unique};
+use crate::ledger::{LONGEST_NAME, Ledger, storable, unique};
 use crate::records::{OrderLink, OrderRecord, OrderState};
 use crate::times;
 
@@ -295,7 +295,9 @@ impl Ledger {
                 return Err(problem);
             }
         };
-        let (now, id) = (times::now(), made.id.as_deref().map(storable));
+        let now = times::now();
+        // No delivery has a longer one, and PostgreSQL's index could not hold it.
+        let id = made.id.as_deref().map(storable).filter(|id| id.len() <= LONGEST_NAME);
         // First, since recording the order ends the maker's hold on it.
         let keep_link = Statement::new(
             "INSERT INTO kazawallet_links (ref, link_id, origin, made_at)

@@ -7,6 +7,7 @@ use super::count;
 use super::migrations::run_sql;
 use crate::on_both_databases;
 use crate::support::provider::Provider;
+use crate::support::random::Random;
 use crate::support::{TestShop, code, order, refusal};
 
 /// A ledger whose links are made by this provider.
@@ -290,5 +291,29 @@ on_both_databases! {
             .collect();
         kept.sort();
         assert_eq!(kept, [("link_ids", "Rima", "ignored", Some("two sequences")), ("link_ids", "Salma", "checked", None)]);
+    }
+
+    async fn a_link_is_made_however_long_its_id_is(shop: TestShop) {
+        let (mut shop, provider) = (shop, Provider::start().await);
+        let ledger = ledger_at(&mut shop, &provider).await;
+        let mut random = Random::from_seed(15);
+        // Letters in no order, which PostgreSQL cannot compress.
+        let mut text = |length| {
+            std::iter::repeat_with(|| char::from(b'!' + u8::try_from(random.below(90)).unwrap()))
+                .filter(|letter| !matches!(letter, '"' | '\\'))
+                .take(length)
+                .collect::<String>()
+        };
+        let (reference, longest, longer) = (text(1024), text(1024), text(8000));
+        link(&ledger, &provider, &reference, &longest).await;
+        let own = receive(&shop, &ledger, paid(&longest, &reference)).await;
+        assert_eq!(seen(&own), (Decision::Paid, None, PROVEN));
+
+        // No webhook has an id as long as this one: it is as good as none.
+        let reference = text(1024);
+        link(&ledger, &provider, &reference, &longer).await;
+        assert!(ledger.order(&reference).await.unwrap().unwrap().link_id.is_none());
+        let unknown = receive(&shop, &ledger, paid("W", &reference)).await;
+        assert_eq!(unknown.decision, Decision::Paid);
     }
 }
