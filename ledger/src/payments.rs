@@ -26,8 +26,8 @@ const AT_ONCE: Duration = Duration::from_secs(1);
 /// - a link of its own order (`own_origin`): the order's terms decide;
 /// - a link of another order (`other_ref`): the ref was changed;
 /// - no known link: the order's terms decide, until the ids of what made the order's latest link are
-///   proven to be the ones that deliveries carry. An order whose latest link has no known id can be
-///   held against none.
+///   proven to be the ones that deliveries carry. What former versions made counts as one origin, with
+///   an empty name. An order whose latest link has no known id can be held against none.
 macro_rules! decided {
     ($source:literal) => {
         concat!(
@@ -65,7 +65,7 @@ macro_rules! decided {
                 END AS link_ids,
                 proof AS proves
             FROM (SELECT linked.*,
-                CASE WHEN link_check IS NULL AND own_origin <> ''
+                CASE WHEN link_check IS NULL AND own_origin IS NOT NULL
                     AND amount_value = order_amount AND currency = order_currency
                     AND NOT EXISTS (SELECT 1 FROM kazawallet_payments proving
                         WHERE proving.proves = linked.own_origin)
@@ -83,8 +83,9 @@ macro_rules! decided {
                         WHERE another.link_id = said.order_id),
                     (SELECT MIN(another.ref) FROM kazawallet_orders another
                         WHERE another.link_id = said.order_id)) AS other_ref,
-                (SELECT latest.origin FROM kazawallet_links latest WHERE latest.ref = said.ref
-                    ORDER BY latest.made_at DESC LIMIT 1) AS latest_origin
+                COALESCE((SELECT latest.origin FROM kazawallet_links latest
+                        WHERE latest.ref = said.ref ORDER BY latest.made_at DESC LIMIT 1),
+                    CASE WHEN o.link_id IS NOT NULL THEN '' END) AS latest_origin
             FROM (",
             $source,
             ") said LEFT JOIN kazawallet_orders o ON o.ref = said.ref LIMIT 1

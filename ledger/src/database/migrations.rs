@@ -136,7 +136,7 @@ const LINKS: &[&str] = &[
     "CREATE TABLE kazawallet_links (
         ref TEXT NOT NULL,             -- the order's
         link_id TEXT NOT NULL,
-        origin TEXT NOT NULL,          -- scheme, host and port of what made it; empty: not known
+        origin TEXT NOT NULL,          -- scheme, host and port of what made it; empty: a former version
         made_at TEXT NOT NULL,
         PRIMARY KEY (ref, link_id)
     ){by_key}",
@@ -152,6 +152,12 @@ const LINKS: &[&str] = &[
     "ALTER TABLE kazawallet_payments ADD COLUMN proves TEXT",
     "CREATE INDEX kazawallet_payments_proof ON kazawallet_payments (proves)
         WHERE proves IS NOT NULL",
+    // The former version held each delivery against its order's link. Where a payment shows that it was
+    // right to, its links are held so further on.
+    "UPDATE kazawallet_payments SET proves = '' WHERE order_id = (
+        SELECT own.order_id FROM kazawallet_payments own
+        JOIN kazawallet_orders o ON o.ref = own.ref AND o.link_id = own.order_id
+        WHERE own.amount_value = o.amount_value AND own.currency = o.currency LIMIT 1)",
     // ignored: a person has switched the check of link ids off. Null: it is on.
     "ALTER TABLE kazawallet_ledger ADD COLUMN link_ids TEXT",
 ];

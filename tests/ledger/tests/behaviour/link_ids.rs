@@ -293,6 +293,30 @@ on_both_databases! {
         assert_eq!(kept, [("link_ids", "Rima", "ignored", Some("two sequences")), ("link_ids", "Salma", "checked", None)]);
     }
 
+    async fn a_link_whose_maker_is_not_known_is_held_by_what_such_links_prove(shop: TestShop) {
+        let (mut shop, provider) = (shop, Provider::start().await);
+        let ledger = ledger_at(&mut shop, &provider).await;
+        for number in 1..=4 {
+            link(&ledger, &provider, &format!("order-{number}"), &format!("L-{number}")).await;
+        }
+        // As a migration leaves them, and as a process of a former version that still runs does.
+        run_sql(&shop, "UPDATE kazawallet_links SET origin = ''").await;
+        run_sql(&shop, "DELETE FROM kazawallet_links WHERE ref IN ('order-2', 'order-3')").await;
+        let unknown = receive(&shop, &ledger, paid("W-1", "order-1")).await;
+        assert_eq!(seen(&unknown), (Decision::Paid, None, UNPROVEN));
+        let proof = receive(&shop, &ledger, paid("L-2", "order-2")).await;
+        assert_eq!(seen(&proof), (Decision::Paid, None, PROVEN));
+        for reference in ["order-3", "order-4"] {
+            let unknown = receive(&shop, &ledger, paid(&format!("W of {reference}"), reference)).await;
+            assert_eq!(seen(&unknown), (Decision::Mismatch, Some("order_id"), PROVEN));
+        }
+        // It says nothing of what makes the links now.
+        assert_eq!(known(&ledger).await, LinkIds::Unproven);
+        link(&ledger, &provider, "order-5", "L-5").await;
+        let unknown = receive(&shop, &ledger, paid("W-5", "order-5")).await;
+        assert_eq!(seen(&unknown), (Decision::Paid, None, UNPROVEN));
+    }
+
     async fn a_link_is_made_however_long_its_id_is(shop: TestShop) {
         let (mut shop, provider) = (shop, Provider::start().await);
         let ledger = ledger_at(&mut shop, &provider).await;

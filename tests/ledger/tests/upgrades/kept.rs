@@ -119,6 +119,9 @@ on_every_fixture! {
         let (order, other) = (unpaid.next().unwrap(), unpaid.next().unwrap());
         let receipt = ledger.receive(paid(order, text(&other["link_id"]))).await.unwrap();
         assert_eq!((receipt.decision, receipt.problem.as_deref()), (Decision::Mismatch, Some("ref")));
+        // Nor does an id that is no link's: the ones of that version's links have been proven.
+        let receipt = ledger.receive(paid(order, "no link's")).await.unwrap();
+        assert_eq!((receipt.decision, receipt.problem.as_deref()), (Decision::Mismatch, Some("order_id")));
     }
 
     async fn an_order_keeps_its_link_and_its_terms(former: Former) {
