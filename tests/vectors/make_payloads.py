@@ -297,6 +297,11 @@ def order_ids():
         event(extra={"order_id": '""'}),
     )
     good(
+        "id in place of an order_id that is no id",
+        json_body(order_id='{"a": 1}', id=quoted(ORDER_ID)),
+        event(extra={"order_id": '{"a": 1}'}),
+    )
+    good(
         "an id that is no id stays in extra",
         json_body(id='{"a": 1}'),
         event(extra={"id": '{"a": 1}'}),

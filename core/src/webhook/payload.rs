@@ -158,7 +158,11 @@ impl<'a> Fields<'a> {
 
     fn check(mut self) -> Result<Payload<'a>, Error> {
         let on_the_wire = self.order_id.clone();
-        let order_id = optional(ORDER_ID, self.order_id, Accept::Integer)?;
+        let order_id = match optional(ORDER_ID, self.order_id, Accept::Integer) {
+            // One that cannot be an id leaves the `id` beside it to be the link's.
+            Err(_) if self.id.is_some() => None,
+            read => read?,
+        };
         let (order_id, other) = match (order_id, self.id) {
             (Some(order_id), Some(id)) => {
                 let other = OtherId::read(&order_id, on_the_wire, id.clone())?;
