@@ -115,13 +115,15 @@ on_both_databases! {
         link(&ledger, &simulator, "order-2", "L-2").await;
         receive(&shop, &ledger, paid("L-1", "order-1")).await;
         receive(&shop, &ledger, timed_out("L-2", "order-2")).await;
+        link(&ledger, &simulator, "order-5", "L-5").await;
+        receive(&shop, &ledger, timed_out("L-5", "order-5")).await;
         ledger.close().await;
 
         let ledger = ledger_at(&mut shop, &provider).await;
         assert_eq!(known(&ledger).await, LinkIds::Unproven);
-        // A former link of this order is the simulator's; the latest one is not.
-        for reference in ["order-2", "order-3"] {
-            link(&ledger, &provider, reference, &format!("{reference}'s link")).await;
+        // A former link of an order is the simulator's, perhaps by the same id; the latest one is not.
+        for (reference, id) in [("order-2", "P-2"), ("order-3", "P-3"), ("order-5", "L-5")] {
+            link(&ledger, &provider, reference, id).await;
             let unknown = receive(&shop, &ledger, paid(&format!("W of {reference}"), reference)).await;
             assert_eq!(seen(&unknown), (Decision::Paid, None, UNPROVEN));
         }
@@ -315,6 +317,21 @@ on_both_databases! {
         link(&ledger, &provider, "order-5", "L-5").await;
         let unknown = receive(&shop, &ledger, paid("W-5", "order-5")).await;
         assert_eq!(seen(&unknown), (Decision::Paid, None, UNPROVEN));
+    }
+
+    async fn a_link_that_a_former_version_made_is_known_after_the_next_one_is_made(shop: TestShop) {
+        let (mut shop, provider) = (shop, Provider::start().await);
+        let ledger = ledger_at(&mut shop, &provider).await;
+        link(&ledger, &provider, "order-1", "L-1").await;
+        link(&ledger, &provider, "order-2", "L-2").await;
+        // A process of that version records a link in its order alone.
+        run_sql(&shop, "DELETE FROM kazawallet_links").await;
+        receive(&shop, &ledger, timed_out("W-1", "order-1")).await;
+        link(&ledger, &provider, "order-1", "L-1: second").await;
+        let edited = receive(&shop, &ledger, paid("L-1", "order-2")).await;
+        assert_eq!(seen(&edited), (Decision::Mismatch, Some("ref"), UNPROVEN));
+        assert_eq!(edited.link_ref.as_deref(), Some("order-1"));
+        assert_eq!(state(&ledger, "order-2").await, OrderState::Open);
     }
 
     async fn a_link_is_made_however_long_its_id_is(shop: TestShop) {
