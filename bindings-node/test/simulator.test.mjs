@@ -276,7 +276,7 @@ test('faults for deliveries', () =>
         assert.equal(form.contentType, 'application/x-www-form-urlencoded');
         assert.equal(sim.webhook().verify(form.body).ref, 'order-42');
         const [number] = await delivered('amount_as_number');
-        assert.equal(sim.webhook().verify(number.body).amount, '10.50');
+        assert.equal(sim.webhook().verify(number.body).amount, '10.5');
         const [edited] = await delivered('currency_changed');
         const event = sim.webhook().verify(edited.body);
         const order = { amount: '10.50', currency: 'USD', ref: 'order-42' };
