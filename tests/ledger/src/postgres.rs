@@ -9,10 +9,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
-use std::{env, fs};
+use std::{env, fs, process};
 
 use tokio::net::TcpSocket;
 use tokio_postgres::NoTls;
+
+/// Names the port of a server that another process keeps, for the tests of many processes.
+pub const SHARED_PORT: &str = "LEDGER_TESTS_POSTGRES_PORT";
 
 const OLDEST_VERSION: u32 = 15;
 /// Where Debian and its kin keep the server's programs, which are not in the path there.
@@ -60,14 +63,15 @@ pub enum Stop {
 /// A server. It is stopped and removed when this is dropped, or when the process ends.
 #[derive(Debug)]
 pub struct Postgres {
-    keeper: Mutex<Keeper>,
+    /// `None` if another process keeps the server.
+    keeper: Option<Mutex<Keeper>>,
     folder: PathBuf,
     port: u16,
     databases: AtomicU32,
     /// The port's name tag. A socket that is bound and does not listen leaves the port to the server,
     /// and while the server is stopped nobody else is given it: not even a client that tries to
     /// reach the server, and would else reach itself.
-    _port: TcpSocket,
+    _port: Option<TcpSocket>,
 }
 
 #[derive(Debug)]
@@ -79,14 +83,31 @@ struct Keeper {
 }
 
 impl Postgres {
-    /// The server that the tests of one process share. It is not for tests that stop it.
+    /// The server that the tests of one process share, or of many: that of [`SHARED_PORT`], where one is
+    /// named. It is not for tests that stop it.
     ///
     /// # Errors
-    /// What [`start`](Self::start) says.
+    /// What [`start`](Self::start) says, or where the port is none.
     pub fn shared() -> io::Result<&'static Self> {
         static SHARED: OnceLock<Result<Postgres, String>> = OnceLock::new();
-        let shared = SHARED.get_or_init(|| Self::start().map_err(|error| error.to_string()));
+        let shared = SHARED.get_or_init(|| {
+            match env::var(SHARED_PORT) {
+                Ok(port) => Self::kept_elsewhere(&port),
+                Err(_) => Self::start(),
+            }
+            .map_err(|error| error.to_string())
+        });
         shared.as_ref().map_err(|error| io::Error::other(error.clone()))
+    }
+
+    fn kept_elsewhere(port: &str) -> io::Result<Self> {
+        Ok(Self {
+            keeper: None,
+            folder: PathBuf::new(),
+            port: port.parse().map_err(io::Error::other)?,
+            databases: AtomicU32::new(0),
+            _port: None,
+        })
     }
 
     /// Makes a server and starts it. Settings that matter to durability are PostgreSQL's own.
@@ -116,11 +137,11 @@ impl Postgres {
             Keeper { process, commands: Some(commands), answers: BufReader::new(answers) };
         let folder = PathBuf::from(keeper.answer()?);
         let server = Self {
-            keeper: Mutex::new(keeper),
+            keeper: Some(Mutex::new(keeper)),
             folder,
             port,
             databases: AtomicU32::new(0),
-            _port: socket,
+            _port: Some(socket),
         };
 
         let port = port.to_string();
@@ -165,7 +186,7 @@ impl Postgres {
     /// Where the server cannot be reached.
     pub async fn new_database(&self) -> io::Result<String> {
         let number = self.databases.fetch_add(1, Ordering::Relaxed);
-        let name = format!("test_{number}");
+        let name = format!("test_{}_{number}", process::id());
         self.run(&format!("create database {name}")).await?;
         Ok(self.url(&name))
     }
@@ -224,7 +245,10 @@ impl Postgres {
     }
 
     fn command(&self, command: &str) -> io::Result<()> {
-        let mut keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(keeper) = &self.keeper else {
+            return Err(io::Error::other("another process keeps this server"));
+        };
+        let mut keeper = keeper.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(commands) = &mut keeper.commands {
             writeln!(commands, "{command}")?;
         }
@@ -239,10 +263,12 @@ impl Postgres {
 
 impl Drop for Postgres {
     fn drop(&mut self) {
-        let keeper = self.keeper.get_mut().unwrap_or_else(PoisonError::into_inner);
-        keeper.commands = None;
-        // It has nothing to tell any more; waiting for it leaves nothing behind.
-        let _ = keeper.process.wait();
+        if let Some(keeper) = &mut self.keeper {
+            let keeper = keeper.get_mut().unwrap_or_else(PoisonError::into_inner);
+            keeper.commands = None;
+            // It has nothing to tell any more; waiting for it leaves nothing behind.
+            let _ = keeper.process.wait();
+        }
     }
 }
 

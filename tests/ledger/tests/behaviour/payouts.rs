@@ -412,8 +412,8 @@ mod an_answer_that_cannot_be_recorded {
         shop.shop.clock_margin = Duration::ZERO;
         let other = shop.ledger().await;
         let proxy = Proxy::to(server.port()).await;
-        let (own_port, direct) = (server.port().to_string(), shop.shop.ledger.clone());
-        shop.shop.ledger = direct.replace(&own_port, &proxy.port.to_string());
+        let direct = shop.shop.ledger.clone();
+        shop.shop.ledger = proxy.in_place_of(server, &direct);
         let sender = shop.ledger().await;
         shop.shop.ledger = direct;
         (shop, proxy, sender, other)

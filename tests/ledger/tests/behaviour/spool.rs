@@ -146,7 +146,7 @@ async fn what_waits_is_found_when_the_database_has_another_url() {
     };
     // A standby that takes over has another address.
     let proxy = Proxy::to(server.port()).await;
-    let first = shop.shop.ledger.replace(&server.port().to_string(), &proxy.port.to_string());
+    let first = proxy.in_place_of(&server, &shop.shop.ledger);
     let ledger = at(first).await.unwrap();
     let id = shop.order(&ledger, "order-1").await;
     proxy.cut();
@@ -240,8 +240,7 @@ async fn a_server_that_falls_silent_or_is_cut_off_keeps_no_provider_waiting() {
     let mut shop = TestShop::on(Database::Postgres).await;
     let proxy = Proxy::to(server.port()).await;
     let direct = shop.ledger().await;
-    let own_port = server.port().to_string();
-    shop.shop.ledger = shop.shop.ledger.replace(&own_port, &proxy.port.to_string());
+    shop.shop.ledger = proxy.in_place_of(server, &shop.shop.ledger);
     let ledger = shop.ledger().await;
     let ids = [shop.order(&ledger, "order-0").await, shop.order(&ledger, "order-1").await];
     let delivery =

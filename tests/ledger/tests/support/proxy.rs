@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use kazawallet_ledger_tests::postgres::Postgres;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -44,6 +45,12 @@ impl Proxy {
             }
         });
         Self { port: own_port, way, task }
+    }
+
+    /// The URL of a server's database, by this way.
+    pub fn in_place_of(&self, server: &Postgres, url: &str) -> String {
+        // With what stands around it: the database's name may hold the same digits.
+        url.replace(&format!(":{}/", server.port()), &format!(":{}/", self.port))
     }
 
     pub fn open(&self) {
