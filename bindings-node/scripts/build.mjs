@@ -96,8 +96,7 @@ async function buildNative({ check, target, zig = false }) {
     ...(target === undefined ? [] : ['--target', target]),
     ...(zig ? ['--cross-compile'] : []),
     ...['--output-dir', built, '--dts', 'native-module.d.ts'],
-    // napi's own --strip is undone by what the compiler tells the linker.
-    ...['--', '--locked', '--config', 'profile.release.strip=true'],
+    ...['--', '--locked'],
   ]);
   const file = (await readdir(built)).find((name) => name.endsWith('.node'));
   if (file === undefined) {
