@@ -129,18 +129,15 @@ const FRAMEWORKS = [
 ];
 
 const SUFFIX = process.platform === 'win32' ? '.exe' : '';
-/** The programs that the tests drive: what each is called to them, and how it is built. */
+/** The programs that the tests drive, and what each is called to them. */
 const DRIVEN = [
-  {
-    variable: 'KAZAWALLET_SCRIPTED_SIMULATOR',
-    program: path.join(TARGET, 'debug', `kazawallet-simulator${SUFFIX}`),
-    built: ['--package', 'kazawallet-simulator', '--features', 'scripted'],
-  },
-  {
-    variable: 'KAZAWALLET_SERVE_POSTGRES',
-    program: path.join(TARGET, 'debug', `serve_postgres${SUFFIX}`),
-    built: ['--package', 'kazawallet-ledger-tests', '--bin', 'serve_postgres'],
-  },
+  { variable: 'KAZAWALLET_SCRIPTED_SIMULATOR', name: 'kazawallet-simulator' },
+  { variable: 'KAZAWALLET_SERVE_POSTGRES', name: 'serve_postgres' },
+].map((each) => ({ ...each, program: path.join(TARGET, 'debug', `${each.name}${SUFFIX}`) }));
+/** Builds them as the workspace's tests are built, of which one comes along: nearly all is there already. */
+const BUILD_DRIVEN = [
+  ...['build', '--quiet', '--locked', '--workspace', '--all-features', '--test', 'surface'],
+  ...DRIVEN.flatMap(({ name }) => ['--bin', name]),
 ];
 const LARGEST_MAIN = 100_000; // bytes, packed
 const LARGEST_NATIVE = 4_500_000; // bytes, gzipped
@@ -172,14 +169,9 @@ async function testEverywhere() {
       return;
     }
     step('building the programs that the tests drive');
-    for (const { built } of DRIVEN) {
-      await run('cargo', ['build', '--quiet', '--locked', ...built]);
-    }
-  } else if (options.filter === undefined) {
-    const missing = DRIVEN.filter(({ program }) => !existsSync(program));
-    for (const { built } of missing) {
-      throw new Failed(`first: cargo build --locked ${built.join(' ')}`);
-    }
+    await run('cargo', BUILD_DRIVEN);
+  } else if (options.filter === undefined && !DRIVEN.every(({ program }) => existsSync(program))) {
+    throw new Failed(`first: cargo ${BUILD_DRIVEN.join(' ')}`);
   }
   const tarballs = await findTarballs(options.tarballs ?? TARBALLS);
   const failures = await problemsOf(tarballs);

@@ -299,14 +299,16 @@ def build_wheels(interpreters: Sequence[Interpreter]) -> list[Path]:
 def build_servers_of_the_tests() -> None:
     """The program that plays the server's part in the scenarios, and the one that keeps a PostgreSQL."""
     step("building the scripted simulator and the keeper of a PostgreSQL")
-    build = ("cargo", "build", "--quiet", "--locked", "--package")
-    run([*build, "kazawallet-simulator", "--features", "scripted"])
+    # As the workspace's tests are built, of which one comes along for that: nearly all is there already.
+    alike = ("--workspace", "--all-features", "--test", "surface")
+    programs = ["--bin", "kazawallet-simulator"]
     if os.name == "nt":
         step(
             "not built: the keeper of a PostgreSQL is for Unix, so tests with PostgreSQL cannot run"
         )
-        return
-    run([*build, "kazawallet-ledger-tests", "--bin", "serve_postgres"])
+    else:
+        programs += ["--bin", "serve_postgres"]
+    run(["cargo", "build", "--quiet", "--locked", *alike, *programs])
 
 
 def problems_of(wheel: Path) -> list[str]:

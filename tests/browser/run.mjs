@@ -238,9 +238,9 @@ async function only(folder, pattern) {
 
 async function buildSimulator() {
   step('building the simulator');
-  // With the feature with which the packages' tests build it: then it is there already.
-  const build = ['--package', 'kazawallet-simulator', '--features', 'scripted'];
-  await run('cargo', ['build', '--quiet', '--locked', ...build]);
+  // As the workspace's tests are built, of which one comes along for that: nearly all is there already.
+  const alike = ['--workspace', '--all-features', '--test', 'surface'];
+  await run('cargo', ['build', '--quiet', '--locked', ...alike, '--bin', 'kazawallet-simulator']);
   return path.join(TARGET, 'debug', 'kazawallet-simulator');
 }
 

@@ -428,9 +428,9 @@ def find_php() -> str:
 
 
 def build_simulator() -> Path:
-    # With the feature with which the packages' tests build it: then it is there already.
-    package = ("--package", "kazawallet-simulator", "--features", "scripted")
-    subprocess.run(("cargo", "build", "--quiet", "--locked", *package), cwd=REPOSITORY, check=True)
+    # As the workspace's tests are built, of which one comes along for that: nearly all is there already.
+    alike = ("--workspace", "--all-features", "--test", "surface", "--bin", "kazawallet-simulator")
+    subprocess.run(("cargo", "build", "--quiet", "--locked", *alike), cwd=REPOSITORY, check=True)
     return (
         TARGET
         / "debug"
