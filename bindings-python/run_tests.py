@@ -280,12 +280,16 @@ def build_wheels(interpreters: Sequence[Interpreter]) -> list[Path]:
     for old in folder.glob("kazawallet-*.whl"):
         old.unlink()
     plain = [each for each in interpreters if not each.free_threaded]
+    # By name, as the Node package's build has it: so Cargo keeps both in one place, and builds what
+    # both stand on once.
+    asked = ("rustc", "--print", "host-tuple")
+    host = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
     for interpreter in [*plain[:1], *(each for each in interpreters if each.free_threaded)]:
         step(f"building the release wheel with {interpreter} (a few minutes the first time)")
         run(
             [
                 BUILD_TOOLS / PROGRAMS / "maturin",
-                *("build", "--quiet", "--release", "--locked"),
+                *("build", "--quiet", "--release", "--locked", "--target", host),
                 *("--interpreter", str(interpreter.path), "--out", str(folder)),
             ],
             folder=PACKAGE,
