@@ -4,10 +4,12 @@
 //                                      [--build-only | --tarballs DIR]
 //
 // It builds and packs the package, looks at what is in the tarballs, installs them offline into a
-// fresh folder outside of the clone, copies the tests there, and runs every file of them on each
-// runtime, once with the package loaded by `import` and once by `require`. Needs Rust, Node.js and
-// npm; what else it takes is installed into `.tools`, and stays there. --program names a Node.js to run
-// them on in place of the runtimes: one for another platform, behind an emulator.
+// fresh folder outside of the clone, copies the tests there, and runs them: every file on the oldest
+// and the newest Node.js, on the oldest also with the package loaded by `require`, and on the other
+// runtimes what differs from one to the next. --filter chooses files, and runs them on each runtime,
+// both ways. Needs Rust, Node.js and npm; what else it takes is installed
+// into `.tools`, and stays there. --program names a Node.js to run them on in place of the runtimes:
+// one for another platform, behind an emulator.
 
 import { execFile, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -65,6 +67,21 @@ const PROGRAMS = {
 
 /** @type {readonly Way[]} */
 const WAYS = ['import', 'require'];
+
+/** Here everything runs, as far as {@link ONLY_ON} lets it. */
+const WHOLE = [
+  { runtime: 'node20', way: 'import' },
+  { runtime: 'node20', way: 'require' },
+  { runtime: 'node26', way: 'import' },
+];
+/**
+ * What runs on the other runtimes, too: how a native module and the package's files are loaded, threads,
+ * streams, requests and the end of a process are each runtime's own affair, and no rule of ours is seen
+ * twice. What their path begins with.
+ */
+const ON_EACH = [
+  ...['abort.', 'exit.', 'frameworks.', 'packaging/exports.', 'scenarios.', 'vectors.', 'workers.'],
+];
 
 /**
  * The tests that do not run everywhere: what their path begins with, where they do run, and why.
@@ -541,6 +558,13 @@ function lostTests(runs) {
  * @param {Way} way
  */
 function runsOn(file, runtime, way) {
+  const isWhole = WHOLE.some((each) => each.runtime === runtime.name && each.way === way);
+  if (!isWhole && options.filter === undefined) {
+    const isWanted = ON_EACH.some((start) => file.startsWith(start));
+    if (way !== 'import' || !isWanted) {
+      return false;
+    }
+  }
   const limits = ONLY_ON.filter(({ tests }) => tests.some((start) => file.startsWith(start)));
   return limits.every((only) => only.runtimes.includes(runtime.name) && only.ways.includes(way));
 }

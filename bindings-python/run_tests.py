@@ -5,9 +5,10 @@
 
 It builds the release wheel, looks at what is in it, finds every CPython from 3.10 up on this
 machine, installs the wheel into a fresh environment of each, and runs the tests there, away from
-the source tree. The type checkers and the load test run once, on the newest. Nothing but Python's
-standard library is needed to start it, besides Rust; what else it takes is installed into `.tools`,
-and stays there.
+the source tree: all of them on the newest and the oldest, and on those between what differs from
+one CPython to the next. The type checkers and the load test run once, on the newest. Where pytest is
+given arguments, they choose the tests on each. Nothing but Python's standard library is needed to
+start it, besides Rust; what else it takes is installed into `.tools`, and stays there.
 """
 
 from __future__ import annotations
@@ -32,6 +33,18 @@ REPOSITORY = PACKAGE.parent
 TESTS = PACKAGE / "tests"
 # What need not be run on more than one interpreter: the type checkers, and a measure under load.
 ON_THE_NEWEST = (TESTS / "type_checking", TESTS / "test_frameworks_load.py")
+# What is run between the newest and the oldest: how modules are loaded, threads, signals, forks, event
+# loops and the end of a process are each version's own affair, and no rule of ours is seen twice.
+ON_EACH = (
+    *(
+        TESTS / f"test_{name}.py"
+        for name in (
+            *("import", "event_loops", "exit", "fork", "interrupt", "threads"),
+            *("scenarios", "vectors"),
+        )
+    ),
+    f"{TESTS / 'test_frameworks.py'}::test_every_route_answers_as_the_table_says[starlette]",
+)
 TARGET = REPOSITORY / os.environ.get("CARGO_TARGET_DIR", "target")
 PROGRAM_SUFFIX = ".exe" if os.name == "nt" else ""
 SCRIPTED_SIMULATOR = TARGET / "debug" / f"kazawallet-simulator{PROGRAM_SUFFIX}"
@@ -388,6 +401,12 @@ def run_everywhere(
             step(f"{interpreter}: no wheel for it was given, so nothing is run on it")
         else:
             failures.append(f"{interpreter}: there is no wheel for it")
+    chosen = [interpreter for interpreter, _ in runs]
+    plain = [interpreter for interpreter in chosen if not interpreter.free_threaded]
+    wholly_tested = {
+        *(plain[:1] + plain[-1:]),
+        *(each for each in chosen if each.free_threaded),
+    }
     statuses: list[int] = []
     with (
         tempfile.TemporaryDirectory(prefix="kazawallet-tests-") as folder,
@@ -400,6 +419,7 @@ def run_everywhere(
                 # The newest comes first, and has the most to do.
                 newest=number == 0 and not slow,
                 compiled=not slow,
+                whole=interpreter in wholly_tested,
             )
             for number, (interpreter, wheel) in enumerate(runs)
         ]
@@ -427,6 +447,7 @@ def run_on(
     *,
     newest: bool,
     compiled: bool,
+    whole: bool,
 ) -> int:
     """Installs the wheel into a fresh environment and runs pytest; returns pytest's status."""
     started = time.monotonic()
@@ -453,7 +474,7 @@ def run_on(
         *("-c", str(PACKAGE / "pyproject.toml"), "--rootdir", str(PACKAGE)),
         *([] if newest else [f"--ignore={path}" for path in ON_THE_NEWEST]),
         *arguments,
-        TESTS,
+        *([TESTS] if whole or arguments else ON_EACH),
     ]
     report = folder / "pytest.txt"
     with report.open("wb") as output:
@@ -477,7 +498,8 @@ def run_on(
         print(f"\n{text}\n", flush=True)
     last = text.splitlines()[-1] if text else "no output"
     word = "" if status == 0 else f"FAILED ({status}): "
-    step(f"{interpreter}: {word}{last} ({time.monotonic() - started:.0f} s in all)")
+    part = "" if whole or arguments else "a part: "
+    step(f"{interpreter}: {word}{part}{last} ({time.monotonic() - started:.0f} s in all)")
     return status
 
 
