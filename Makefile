@@ -30,6 +30,11 @@ QEMU := if ! command -v qemu-aarch64 >/dev/null && \
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 # All that is built of Rust for tests is built with the features of the whole workspace: then it is built once.
 WORKSPACE := --locked --workspace --all-features
+# What `make check` tries, and on which Python and Node.js.
+CHECKED := --lib --test behaviour --test program $(patsubst tests/tests/%.rs,--test %,$(wildcard tests/tests/*.rs))
+PYTHON := python3
+NODE := node
+LIBRARY := $(if $(filter Darwin,$(shell uname -s)),.dylib,.so)
 SET_UP := python3 development/set_up.py
 PARTS := python3 development/parts.py
 # Node.js, where `make` had to install one.
@@ -38,6 +43,7 @@ export PATH := $(CURDIR)/.tools/path:$(PATH)
 # longest comes first. The two packages are built one after the other, since Cargo lets only one build at a time.
 TEST_PARTS := build wheel tarballs:wheel rust:build node:build,tarballs python:build,wheel \
 	browser:build,wheel,tarballs documentation:build core-alone:build wasm clients:build release-scripts
+CHECK_PARTS := build clippy python:build node:build rust:build format
 LINT_PARTS := clippy oldest-compiler javascript documentation:clippy format generated workflows licences
 # How often a process is killed, for each database; how many random stories the ledger and its model are told.
 SOAK_KILLS := 520
@@ -45,13 +51,14 @@ SOAK_STORIES := 200
 
 .DEFAULT_GOAL := help
 parts_of = $(foreach part,$(2),$(1)-$(firstword $(subst :, ,$(part))))
-.PHONY: help demo shop-fastapi shop-express shop-axum test lint bench dist test-dist soak fuzz version \
-	$(call parts_of,test,$(TEST_PARTS)) $(call parts_of,lint,$(LINT_PARTS))
+.PHONY: help demo shop-fastapi shop-express shop-axum check test lint bench dist test-dist soak fuzz version \
+	$(call parts_of,check,$(CHECK_PARTS)) $(call parts_of,test,$(TEST_PARTS)) $(call parts_of,lint,$(LINT_PARTS))
 
 help:
 	@echo "make demo   a payment and a payout against the simulator, an attack and an accident"
 	@echo "make shop-fastapi, shop-express, shop-axum"
 	@echo "            a small shop and the simulator beside it, to click through, until Ctrl-C"
+	@echo "make check  what a change needs before it is pushed: PYTHON=... and NODE=... name one of each"
 	@echo "make test   every test, from the public face; make test-PART one of the parts that it lists at its end"
 	@echo "make lint   formatting, clippy, docs, types, licences, the oldest compiler, generated files"
 	@echo "make bench  speed, memory and size, side by side with what people would use instead"
@@ -94,6 +101,34 @@ shop-axum:
 	@cargo build --quiet --locked --package kazawallet-simulator --package kazawallet-example-axum
 	@examples/with-simulator "cargo run --quiet --locked --package kazawallet-simulator --" \
 		cargo run --quiet --locked --package kazawallet-example-axum
+
+check:
+	@$(SET_UP) check
+	@$(PARTS) check $(CHECK_PARTS)
+
+# The core and the ledger, and of the packages the native modules, all of debug builds.
+check-build: $(NEXTEST)/bin/cargo-nextest
+	@echo "== building the tests of the core and the ledger, and both native modules"
+	cargo build $(WORKSPACE) --lib --bin kazawallet-simulator --bin serve_postgres --test surface
+	$(NEXTEST)/bin/cargo-nextest nextest run $(WORKSPACE) $(CHECKED) --no-run
+
+check-clippy: lint-clippy
+
+check-format: lint-format
+
+check-rust:
+	@echo "== the core and the ledger: rules, vectors, scenarios, the webhook's route"
+	$(MORE_FILES); $(TARGET)/debug/serve_postgres $(NEXTEST)/bin/cargo-nextest nextest run $(WORKSPACE) $(CHECKED)
+
+check-python:
+	@echo "== the Python package on $(PYTHON): vectors, scenarios, the webhook's routes"
+	python3 bindings-python/run_tests.py --interpreter $(PYTHON) --module $(TARGET)/debug/lib_kazawallet$(LIBRARY) \
+		-k "(test_vectors or test_scenarios or test_every_route_answers_as_the_table_says)"
+
+check-node:
+	@echo "== the Node package on $(NODE): vectors, scenarios, the webhook's routes"
+	node bindings-node/run-tests.mjs --program $(NODE) --module $(TARGET)/debug/libkazawallet_node$(LIBRARY) \
+		--way import --filter vectors. --filter scenarios. --filter frameworks.
 
 test:
 	@$(SET_UP) test

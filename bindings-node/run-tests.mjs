@@ -1,15 +1,16 @@
 // Tests the Node package as its users get it: packed tarballs, installed into a clean folder.
 //
 //     node bindings-node/run-tests.mjs [--runtime NAME... | --program PATH] [--filter TEXT]...
-//                                      [--build-only | --tarballs DIR]
+//                                      [--build-only | --tarballs DIR | --module FILE] [--way WAY]
 //
 // It builds and packs the package, looks at what is in the tarballs, installs them offline into a
 // fresh folder outside of the clone, copies the tests there, and runs them: every file on the oldest
 // and the newest Node.js, on the oldest also with the package loaded by `require`, and on the other
 // runtimes what differs from one to the next. --filter chooses files, and runs them on each runtime,
-// both ways. Needs Rust, Node.js and npm; what else it takes is installed
+// both ways or the --way that is named. Needs Rust, Node.js and npm; what else it takes is installed
 // into `.tools`, and stays there. --program names a Node.js to run them on in place of the runtimes:
-// one for another platform, behind an emulator.
+// one for another platform, behind an emulator. With --module nothing of Rust is built: a native module
+// that Cargo left is packed, of a debug build perhaps.
 
 import { execFile, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -169,6 +170,8 @@ const { values: options } = parseArgs({
     program: { type: 'string' },
     filter: { type: 'string', multiple: true },
     tarballs: { type: 'string' },
+    module: { type: 'string' },
+    way: { type: 'string' },
     'build-only': { type: 'boolean', default: false },
   },
 });
@@ -180,7 +183,11 @@ async function testEverywhere() {
   if (unknown?.length) {
     throw new Failed(`no runtime ${unknown}: there is ${RUNTIMES.map(({ name }) => name)}`);
   }
-  if (options.tarballs === undefined) {
+  const ofModule = path.join(TARGET, 'npm-of-module');
+  const folder = options.module === undefined ? (options.tarballs ?? TARBALLS) : ofModule;
+  if (options.module !== undefined) {
+    await packModule(options.module, folder);
+  } else if (options.tarballs === undefined) {
     await build({ check: true });
     if (options['build-only']) {
       return;
@@ -190,12 +197,12 @@ async function testEverywhere() {
   } else if (options.filter === undefined && !DRIVEN.every(({ program }) => existsSync(program))) {
     throw new Failed(`first: cargo ${BUILD_DRIVEN.join(' ')}`);
   }
-  const tarballs = await findTarballs(options.tarballs ?? TARBALLS);
-  const failures = await problemsOf(tarballs);
+  const tarballs = await findTarballs(folder);
+  const failures = options.module === undefined ? await problemsOf(tarballs) : [];
   const runtimes =
     options.program === undefined
       ? await Promise.all(wanted.map(install))
-      : [await runtimeOf(path.resolve(options.program))];
+      : [await runtimeOf(options.program)];
   failures.push(...(await runEverywhere(tarballs, runtimes)));
 
   const took = `${seconds(started)} s`;
@@ -209,6 +216,24 @@ async function testEverywhere() {
 /** @param {number} started */
 function seconds(started) {
   return Math.round((performance.now() - started) / 1000);
+}
+
+/**
+ * Packs the package with a native module of this machine's platform.
+ *
+ * @param {string} module
+ * @param {string} out
+ */
+async function packModule(module, out) {
+  const folder = await mkdtemp(path.join(os.tmpdir(), 'kazawallet-module-'));
+  try {
+    const libc = process.platform === 'linux' ? '-gnu' : '';
+    const native = path.join(folder, `kazawallet.${process.platform}-${process.arch}${libc}.node`);
+    await cp(module, native);
+    await build({ check: false, native, out });
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 }
 
 // --- the tarballs --------------------------------------------------------------------------------
@@ -374,12 +399,13 @@ async function install(runtime) {
 }
 
 /**
- * A Node.js that is there.
+ * A Node.js that is there: a path, or a name to be found in PATH.
  *
- * @param {string} program
+ * @param {string} named
  * @returns {Promise<InstalledRuntime>}
  */
-async function runtimeOf(program) {
+async function runtimeOf(named) {
+  const program = path.dirname(named) === '.' ? named : path.resolve(named);
   const { stdout } = await promisify(execFile)(program, ['--version']).catch((error) => {
     throw new Failed(`${program} --version: ${error.message}`);
   });
@@ -506,7 +532,7 @@ async function runEverywhere(tarballs, runtimes) {
       .filter((file) => options.filter?.some((text) => file.includes(text)) ?? true)
       .sort();
     const runs = runtimes.flatMap((runtime) =>
-      WAYS.map(
+      WAYS.filter((way) => way === (options.way ?? way)).map(
         (way) =>
           new Run(
             runtime,

@@ -1,14 +1,16 @@
 """Tests the Python package as its users get it: a built wheel, in a clean environment.
 
-    python3 bindings-python/run_tests.py [--wheel PATH | --build-only] [--python 3.12 | --interpreter PATH]
-                                         [pytest's own arguments]
+    python3 bindings-python/run_tests.py [--wheel PATH | --module PATH | --build-only]
+                                         [--python 3.12 | --interpreter PATH] [pytest's own arguments]
 
 It builds the release wheel, looks at what is in it, finds every CPython from 3.10 up on this
 machine, installs the wheel into a fresh environment of each, and runs the tests there, away from
 the source tree: all of them on the newest and the oldest, and on those between what differs from
 one CPython to the next. The type checkers and the load test run once, on the newest. Where pytest is
 given arguments, they choose the tests on each. Nothing but Python's standard library is needed to
-start it, besides Rust; what else it takes is installed into `.tools`, and stays there.
+start it, besides Rust; what else it takes is installed into `.tools`, and stays there. With --module
+there is no wheel: a native module that Cargo left, of a debug build perhaps, is tried beside the
+package's Python files as they stand.
 """
 
 from __future__ import annotations
@@ -49,6 +51,7 @@ TARGET = REPOSITORY / os.environ.get("CARGO_TARGET_DIR", "target")
 PROGRAM_SUFFIX = ".exe" if os.name == "nt" else ""
 SCRIPTED_SIMULATOR = TARGET / "debug" / f"kazawallet-simulator{PROGRAM_SUFFIX}"
 SERVE_POSTGRES = TARGET / "debug" / f"serve_postgres{PROGRAM_SUFFIX}"
+WHEEL = ".whl"
 # Where an environment has its programs.
 PROGRAMS = "Scripts" if os.name == "nt" else "bin"
 
@@ -98,7 +101,9 @@ class Interpreter:
         return f"CPython {version}{' free-threaded' if self.free_threaded else ''}"
 
     def runs(self, wheel: Path) -> bool:
-        """Whether the wheel was built for it, by the tags in the wheel's name."""
+        """Whether the wheel was built for it, by the tags in the wheel's name; a module always is abi3."""
+        if wheel.suffix != WHEEL:
+            return not self.free_threaded
         python, abi = wheel.stem.split("-")[-3:-1]
         if self.free_threaded:
             return abi == f"cp{self.version[0]}{self.version[1]}t"
@@ -118,12 +123,15 @@ def main() -> int:
             else find_interpreters(options.python)
         )
         pip = install_build_tools()
-        wheels = options.wheel or build_wheels(interpreters)
+        wheels = [*(options.wheel or ()), *(options.module or ())]
+        built_before = bool(wheels)
+        if not built_before:
+            wheels = build_wheels(interpreters)
         if options.build_only:
             return 0
-        if not options.wheel:
+        if not built_before:
             build_servers_of_the_tests()
-        for wheel in wheels:
+        for wheel in (each for each in wheels if each.suffix == WHEEL):
             problems = problems_of(wheel)
             step(f"{wheel.name}: {wheel.stat().st_size / 1e6:.2f} MB, {told(problems)}")
             failures += [f"the wheel: {problem}" for problem in problems]
@@ -155,6 +163,13 @@ def _options() -> tuple[argparse.Namespace, list[str]]:
         action="append",
         metavar="PATH",
         help="test this wheel and build nothing (may be repeated)",
+    )
+    parser.add_argument(
+        "--module",
+        type=lambda text: Path(text).resolve(strict=True),
+        action="append",
+        metavar="PATH",
+        help="test this native module, which Cargo left, and build nothing",
     )
     parser.add_argument(
         "--build-only",
@@ -462,8 +477,11 @@ def run_on(
         *(str(pip), "--python", str(python)),
         *("install", "--quiet", "--disable-pip-version-check", "--no-input"),
     ]
-    # Without an index: it stands on nothing but Python.
-    run([*install, "--no-index", wheel])
+    if wheel.suffix == WHEEL:
+        # Without an index: it stands on nothing but Python.
+        run([*install, "--no-index", wheel])
+    else:
+        lay_out(wheel, environment / "lib" / f"python{interpreter.minor}" / "site-packages")
     how = [] if compiled else ["--no-compile"]
     run([*install, *how, "--requirement", TESTS / "requirements.txt"])
     if newest:
@@ -501,6 +519,15 @@ def run_on(
     part = "" if whole or arguments else "a part: "
     step(f"{interpreter}: {word}{part}{last} ({time.monotonic() - started:.0f} s in all)")
     return status
+
+
+def lay_out(module: Path, packages: Path) -> None:
+    """Puts a native module beside the package's Python files, where modules are found."""
+    for name in ("kazawallet", "pytest_kazawallet"):
+        shutil.copytree(
+            PACKAGE / name, packages / name, ignore=shutil.ignore_patterns("__pycache__")
+        )
+    shutil.copy(module, packages / "kazawallet" / "_kazawallet.abi3.so")
 
 
 def _clean_environment() -> Mapping[str, str]:

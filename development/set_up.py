@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Installs what a command of the Makefile needs and this machine lacks, or says in one line what that is.
 
-    python3 development/set_up.py lint|test
+    python3 development/set_up.py lint|check|test
 
 Debian's packages are installed by root alone, and where apt-get is. Node.js, if there is none of a
 version that will do, is PyPI's build of it, put into `.tools` for everyone: the Makefile looks there
@@ -131,6 +131,7 @@ CHROMIUM = Need(
 ALWAYS = (RUST, COMPILER, VENV)
 NEEDS = {
     "lint": ALWAYS,
+    "check": (*ALWAYS, POSTGRES),
     "test": (*ALWAYS, POSTGRES, PHP, CHROMIUM),
 }
 
