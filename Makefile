@@ -51,7 +51,7 @@ SOAK_STORIES := 200
 
 .DEFAULT_GOAL := help
 parts_of = $(foreach part,$(2),$(1)-$(firstword $(subst :, ,$(part))))
-.PHONY: help demo shop-fastapi shop-express shop-axum check test lint bench dist test-dist soak fuzz version \
+.PHONY: help demo shop-fastapi shop-express shop-axum check test lint field bench dist test-dist soak fuzz version \
 	$(call parts_of,check,$(CHECK_PARTS)) $(call parts_of,test,$(TEST_PARTS)) $(call parts_of,lint,$(LINT_PARTS))
 
 help:
@@ -61,6 +61,7 @@ help:
 	@echo "make check  what a change needs before it is pushed: PYTHON=... and NODE=... name one of each"
 	@echo "make test   every test, from the public face; make test-PART one of the parts that it lists at its end"
 	@echo "make lint   formatting, clippy, docs, types, licences, the oldest compiler, generated files"
+	@echo "make field  the packages with the real tools that people put around them: servers, bundlers"
 	@echo "make bench  speed, memory and size, side by side with what people would use instead"
 	@echo "make dist   every package that this machine can build, checked, in target/dist (half an hour)"
 	@echo "make test-dist"
@@ -224,6 +225,10 @@ lint-oldest-compiler:
 	@echo "== the oldest compiler, Rust $(MSRV)"
 	rustup run $(MSRV) rustc --version || rustup toolchain install $(MSRV) --profile minimal
 	cargo +$(MSRV) check $(WORKSPACE) --target-dir $(TARGET)/oldest-compiler
+
+field:
+	@$(SET_UP) field
+	python3 tests/field/run.py
 
 bench:
 	python3 benchmarks/run.py

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Installs what a command of the Makefile needs and this machine lacks, or says in one line what that is.
 
-    python3 development/set_up.py lint|check|test
+    python3 development/set_up.py lint|check|test|field
 
 Debian's packages are installed by root alone, and where apt-get is. Node.js, if there is none of a
 version that will do, is PyPI's build of it, put into `.tools` for everyone: the Makefile looks there
@@ -132,6 +132,7 @@ ALWAYS = (RUST, COMPILER, VENV)
 NEEDS = {
     "lint": ALWAYS,
     "check": (*ALWAYS, POSTGRES),
+    "field": (*ALWAYS, POSTGRES),
     "test": (*ALWAYS, POSTGRES, PHP, CHROMIUM),
 }
 
