@@ -84,7 +84,7 @@ async fn no_call_fails_although_kept_connections_are_closed_under_it() {
     let (address, log) = start_impatient_server().await;
     let client = merchant::builder(&format!("http://{address}")).build().unwrap();
 
-    let mut calls: JoinSet<Result<(), Error>> = JoinSet::new();
+    let mut under_way: JoinSet<Result<(), Error>> = JoinSet::new();
     let mut pauses = PAUSES.cycle();
     for number in 0..CALLS {
         let client = client.clone();
@@ -95,13 +95,26 @@ async fn no_call_fails_although_kept_connections_are_closed_under_it() {
                 _ => client.payment_links().create(merchant::link()).await.map(drop),
             }
         };
-        calls.spawn(call);
+        under_way.spawn(call);
         if (number + 1) % TOGETHER == 0 {
             let pause = u64::try_from(pauses.next().unwrap()).unwrap();
             tokio::time::sleep(Duration::from_millis(pause)).await;
         }
     }
-    let results = tokio::time::timeout(FAR_TOO_LONG, calls.join_all()).await.unwrap();
+    let results = tokio::time::timeout(FAR_TOO_LONG, under_way.join_all()).await.unwrap();
+    let mut calls = CALLS;
+    // On a machine that is busy enough each pause above was too long. Two calls without one are not, at last.
+    let used_twice = || log.lock().unwrap().values().any(|requests| requests.len() > 1);
+    let until_used_twice = async {
+        while !used_twice() {
+            client.wallets().list().await.unwrap();
+            client.wallets().list().await.unwrap();
+            calls += 2;
+        }
+    };
+    tokio::time::timeout(FAR_TOO_LONG, until_used_twice)
+        .await
+        .expect("no connection is used twice");
     let failures: Vec<String> = results
         .into_iter()
         .filter_map(Result::err)
@@ -128,17 +141,13 @@ async fn no_call_fails_although_kept_connections_are_closed_under_it() {
     expected.sort();
     assert_eq!(payouts, expected, "each payout is received exactly once");
     assert!(shared_requests >= CALLS - expected.len());
-    assert!(
-        shared_connections < shared_requests,
-        "{shared_connections} connections for {shared_requests} links and balances: none was reused"
-    );
 
     let traced = traces.so_far();
     let spans: Vec<_> = traced.calls().skip(earlier).collect();
-    assert_eq!(spans.len(), CALLS);
+    assert_eq!(spans.len(), calls);
     let again = spans.iter().filter(|span| span.field("attempt") != Some("1")).count();
     println!(
-        "{CALLS} calls, none failed; {} payouts on as many connections; {shared_requests} links and \
+        "{calls} calls, none failed; {} payouts on as many connections; {shared_requests} links and \
          balances on {shared_connections} connections; {again} calls met a closed one and were made \
          again",
         payouts.len()
