@@ -119,7 +119,7 @@ check-format: lint-format
 
 check-rust:
 	@echo "== the core and the ledger: rules, vectors, scenarios, the webhook's route"
-	$(MORE_FILES); $(TARGET)/debug/serve_postgres $(NEXTEST)/bin/cargo-nextest nextest run $(WORKSPACE) $(CHECKED)
+	$(MORE_FILES); $(TARGET)/debug/serve_postgres $(NEXTEST)/bin/cargo-nextest nextest run $(WORKSPACE) $(CHECKED) --no-fail-fast
 
 check-python:
 	@echo "== the Python package on $(PYTHON): vectors, scenarios, the webhook's routes"
@@ -147,7 +147,7 @@ test-tarballs:
 
 test-rust: test-build
 	@echo "== all tests of the workspace: vectors, scenarios, the simulator, the ledger, TLS, proxies"
-	$(MORE_FILES); $(TARGET)/debug/serve_postgres $(NEXTEST)/bin/cargo-nextest nextest run $(WORKSPACE)
+	$(MORE_FILES); $(TARGET)/debug/serve_postgres $(NEXTEST)/bin/cargo-nextest nextest run $(WORKSPACE) --no-fail-fast
 
 test-documentation:
 	@echo "== the programs in Rust's documentation"
