@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -126,6 +127,8 @@ def main() -> int:
     if len(sys.argv) < 3:
         print(__doc__, file=sys.stderr)
         return 2
+    # A shell's job in the background ignores it, and so would the parts, among them tests of Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     run = Run(sys.argv[1], [Part.read(text) for text in sys.argv[2:]])
     # Ctrl-C reaches the parts, too, since they are of the same terminal; then nothing more begins.
     with contextlib.suppress(KeyboardInterrupt):
