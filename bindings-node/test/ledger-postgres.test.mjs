@@ -22,28 +22,27 @@ after(async () => {
 });
 
 /**
- * Does `work` with a ledger in an empty database, and with the folder of its spool.
+ * Does `work` with a ledger in an empty database.
  *
- * @param {(shop: { ledger: import('kazawallet').Ledger, url: string, spool: string }) => Promise<void>} work
+ * @param {(shop: { ledger: import('kazawallet').Ledger, url: string }) => Promise<void>} work
+ * @param {string | false} [spool] its folder; without it the ledger has none, and waits for a database
+ *   that is slow on a busy machine
  */
-async function withLedger(work) {
-  await withFolder(async (folder) => {
-    const url = await server.newDatabase();
-    const spool = `${folder}/spool`;
-    const ledger = await Ledger.open(url, { client: sim.client(), spool, clockMargin: 0 });
-    try {
-      await work({ ledger, url, spool });
-    } finally {
-      await ledger.close();
-    }
-  });
+async function withLedger(work, spool = false) {
+  const url = await server.newDatabase();
+  const ledger = await Ledger.open(url, { client: sim.client(), spool, clockMargin: 0 });
+  try {
+    await work({ ledger, url });
+  } finally {
+    await ledger.close();
+  }
 }
 
 /** @param {string} spool */
 const kept = (spool) => readdirSync(spool).length;
 
 test('an order from its link to the handler', () =>
-  withLedger(async ({ ledger, spool }) => {
+  withLedger(async ({ ledger }) => {
     const order = { ref: 'order-42', ...ORDER };
     const links = await Promise.all(
       Array.from({ length: 4 }, () => ledger.createPaymentLink(order)),
@@ -67,7 +66,6 @@ test('an order from its link to the handler', () =>
     const { state, paidBy, createdAt } = (await ledger.order('order-42')) ?? {};
     assert.deepEqual([state, paidBy], ['paid', orderId]);
     assert.ok(Math.abs(Number(createdAt) - Date.now()) < 60_000);
-    assert.equal(kept(spool), 0);
   }));
 
 test('what waits for a person', () =>
@@ -112,45 +110,47 @@ test('payouts', () =>
   }));
 
 test('while the server is gone, deliveries go to the spool, and nowhere else anything', () =>
-  withLedger(async ({ ledger, url, spool }) => {
-    const link = await ledger.createPaymentLink({ ref: 'order-42', ...ORDER });
-    const [{ body, orderId }] = await sim.pay(link.url);
-    const balance = sim.balance('USD');
-    const requests = sim.requests.length;
-    const none = await Ledger.open(url, { client: sim.client(), spool: false });
-    await server.stop();
-    const receipt = await ledger.receive(body);
-    assert.deepEqual([receipt.decision, receipt.duplicate], ['spooled', false]);
-    assert.deepEqual([receipt.linkIds, receipt.linkRef], [undefined, undefined]);
-    assert.equal(receipt.event.matchOrder({ ref: 'order-42', ...ORDER }).orderId, orderId);
-    assert.equal(kept(spool), 1);
-    for (const call of [
-      () => none.receive(body),
-      () => ledger.order('order-42'),
-      () => ledger.createPaymentLink({ ref: 'order-43', ...ORDER }),
-      () => ledger.withdraw({ reference: 'salary-7', ...terms() }),
-      () => Ledger.open(url, { spool: false }),
-    ]) {
-      const error = await rejection(call);
-      assert.deepEqual([error.constructor, error.code], [LedgerError, 'ledger_unavailable']);
-    }
-    assert.deepEqual([sim.balance('USD'), sim.requests.length], [balance, requests]);
-    // A shop that starts meanwhile takes deliveries, too.
-    const started = await Ledger.open(url, { client: sim.client(), spool });
-    const other = await started.receive(delivery(sim, { orderId: 'pl_1', ref: 'order-77' }));
-    assert.equal(other.decision, 'spooled');
+  withFolder((spool) =>
+    withLedger(async ({ ledger, url }) => {
+      const link = await ledger.createPaymentLink({ ref: 'order-42', ...ORDER });
+      const [{ body, orderId }] = await sim.pay(link.url);
+      const balance = sim.balance('USD');
+      const requests = sim.requests.length;
+      const none = await Ledger.open(url, { client: sim.client(), spool: false });
+      await server.stop();
+      const receipt = await ledger.receive(body);
+      assert.deepEqual([receipt.decision, receipt.duplicate], ['spooled', false]);
+      assert.deepEqual([receipt.linkIds, receipt.linkRef], [undefined, undefined]);
+      assert.equal(receipt.event.matchOrder({ ref: 'order-42', ...ORDER }).orderId, orderId);
+      assert.equal(kept(spool), 1);
+      for (const call of [
+        () => none.receive(body),
+        () => ledger.order('order-42'),
+        () => ledger.createPaymentLink({ ref: 'order-43', ...ORDER }),
+        () => ledger.withdraw({ reference: 'salary-7', ...terms() }),
+        () => Ledger.open(url, { spool: false }),
+      ]) {
+        const error = await rejection(call);
+        assert.deepEqual([error.constructor, error.code], [LedgerError, 'ledger_unavailable']);
+      }
+      assert.deepEqual([sim.balance('USD'), sim.requests.length], [balance, requests]);
+      // A shop that starts meanwhile takes deliveries, too.
+      const started = await Ledger.open(url, { client: sim.client(), spool });
+      const other = await started.receive(delivery(sim, { orderId: 'pl_1', ref: 'order-77' }));
+      assert.equal(other.decision, 'spooled');
 
-    const worker = ledger.process(() => {}, { pollInterval: 50 });
-    await server.startAgain();
-    await eventually(async () => kept(spool) === 0, 'an empty spool');
-    await eventually(
-      async () => (await started.payment(orderId))?.processing === 'done',
-      'the handler',
-    );
-    await worker.stop();
-    assert.equal((await ledger.payment('pl_1'))?.decision, 'no_order');
-    assert.equal((await ledger.receive(body)).duplicate, true);
-    assert.equal((await ledger.summary()).spooled, 0);
-    await started.close();
-    await none.close();
-  }));
+      const worker = ledger.process(() => {}, { pollInterval: 50 });
+      await server.startAgain();
+      await eventually(async () => kept(spool) === 0, 'an empty spool');
+      await eventually(
+        async () => (await started.payment(orderId))?.processing === 'done',
+        'the handler',
+      );
+      await worker.stop();
+      assert.equal((await ledger.payment('pl_1'))?.decision, 'no_order');
+      assert.equal((await ledger.receive(body)).duplicate, true);
+      assert.equal((await ledger.summary()).spooled, 0);
+      await started.close();
+      await none.close();
+    }, spool),
+  ));

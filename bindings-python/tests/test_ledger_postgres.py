@@ -19,9 +19,9 @@ from kazawallet.testing import Simulator
 
 @pytest.mark.parametrize("kind", ["sync", "async"])
 def test_a_payment_from_its_order_to_its_handler(
-    kind: str, postgres: PostgresServer, tmp_path: Path, shop: Simulator
+    kind: str, postgres: PostgresServer, shop: Simulator
 ) -> None:
-    with opened(kind, postgres.new_database(), shop, spool=tmp_path) as ledger:
+    with opened(kind, postgres.new_database(), shop, spool=False) as ledger:
         link = ledger.create_payment_link(**ORDER)
         assert ledger.create_payment_link(**ORDER) == link
         [sent] = shop.pay(link.url)
@@ -43,13 +43,11 @@ def test_a_payment_from_its_order_to_its_handler(
     assert sum("createWithdrawal" in request.path for request in shop.requests) <= 1
 
 
-def test_workers_of_two_ledgers_share_the_work(
-    postgres: PostgresServer, tmp_path: Path, shop: Simulator
-) -> None:
+def test_workers_of_two_ledgers_share_the_work(postgres: PostgresServer, shop: Simulator) -> None:
     url, seen = postgres.new_database(), Seen()
     with (
         opened("sync", url, shop, spool=False) as one,
-        opened("sync", url, shop, spool=tmp_path) as other,
+        opened("sync", url, shop, spool=False) as other,
     ):
         order_ids = []
         for number in range(20):
@@ -194,10 +192,10 @@ def test_a_payout_whose_answer_comes_while_the_database_is_away(
     assert len(shop.requests) == 1
 
 
-def test_many_tasks_at_once(postgres: PostgresServer, tmp_path: Path, shop: Simulator) -> None:
+def test_many_tasks_at_once(postgres: PostgresServer, shop: Simulator) -> None:
     async def main() -> None:
         ledger = await AsyncLedger.open(
-            postgres.new_database(), client=shop.async_client(), spool=tmp_path
+            postgres.new_database(), client=shop.async_client(), spool=False
         )
         async with ledger:
             bodies = [delivery(shop.webhook(), f"pl_{n % 50}", ref="unknown") for n in range(200)]

@@ -202,8 +202,6 @@ async fn the_url_may_come_from_the_environment() {
 
 on_both_databases! {
     async fn a_closed_ledger_says_so(shop: TestShop) {
-        let mut shop = shop;
-        shop.shop.spool = None;
         let ledger = shop.ledger().await;
         let id = shop.order(&ledger, "order-1").await;
         in_time(ledger.close()).await;

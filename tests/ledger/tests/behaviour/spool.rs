@@ -237,7 +237,7 @@ async fn what_a_crash_left_half_written_is_ignored() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_falls_silent_or_is_cut_off_keeps_no_provider_waiting() {
     let server = tokio::task::spawn_blocking(Postgres::shared).await.unwrap().unwrap();
-    let mut shop = TestShop::on(Database::Postgres).await;
+    let mut shop = TestShop::on(Database::Postgres).await.with_spool();
     let proxy = Proxy::to(server.port()).await;
     let direct = shop.ledger().await;
     shop.shop.ledger = proxy.in_place_of(server, &shop.shop.ledger);
@@ -263,8 +263,7 @@ async fn a_server_that_falls_silent_or_is_cut_off_keeps_no_provider_waiting() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connections_that_the_server_ended_are_made_anew() {
     let server = tokio::task::spawn_blocking(Postgres::shared).await.unwrap().unwrap();
-    let mut shop = TestShop::on(Database::Postgres).await;
-    shop.shop.spool = None;
+    let shop = TestShop::on(Database::Postgres).await;
     let ledger = shop.ledger().await;
     for number in 0..5 {
         shop.paid_order(&ledger, &format!("order-{number}")).await;
@@ -283,8 +282,7 @@ async fn connections_that_the_server_ended_are_made_anew() {
 #[tokio::test]
 async fn a_delivery_after_a_freeze_in_which_all_connections_ended_is_stored() {
     let server = tokio::task::spawn_blocking(Postgres::shared).await.unwrap().unwrap();
-    let mut shop = TestShop::on(Database::Postgres).await;
-    shop.shop.spool = None;
+    let shop = TestShop::on(Database::Postgres).await;
     let ledger = shop.ledger().await;
     let id = shop.order(&ledger, "order-1").await;
     // Several connections.
@@ -312,8 +310,7 @@ async fn end_sessions(url: &str, database: &str) {
 
 /// A shop with an order, whose file somebody else writes to, and the ledger with a spool.
 async fn locked_file() -> (TestShop, Ledger, String, rusqlite::Connection) {
-    let mut shop = TestShop::on(Database::Sqlite).await;
-    shop.shop.spool = Some(shop.spool());
+    let shop = TestShop::on(Database::Sqlite).await.with_spool();
     let ledger = shop.ledger().await;
     let id = shop.order(&ledger, "order-1").await;
     let other = rusqlite::Connection::open(shop.file()).unwrap();

@@ -67,6 +67,8 @@ pub struct TestShop {
 }
 
 impl TestShop {
+    /// On a database that is there throughout. The ledger has no spool: on a busy machine a delivery may
+    /// have to wait for the database longer than it does before it is spooled.
     pub async fn on(database: Database) -> Self {
         let folder = TempDir::new().unwrap();
         let url = match database {
@@ -79,17 +81,22 @@ impl TestShop {
         Self::at(database, url, folder).await
     }
 
-    /// On a PostgreSQL that the test stops and starts.
+    /// On a PostgreSQL that the test stops and starts. The ledger has a spool.
     pub async fn on_server(server: &Postgres) -> Self {
         let url = server.new_database().await.unwrap();
-        Self::at(Database::Postgres, url, TempDir::new().unwrap()).await
+        Self::at(Database::Postgres, url, TempDir::new().unwrap()).await.with_spool()
+    }
+
+    pub fn with_spool(mut self) -> Self {
+        self.shop.spool = Some(self.spool());
+        self
     }
 
     async fn at(database: Database, ledger: String, folder: TempDir) -> Self {
         let sim = Simulator::builder().balance("USD", "100000").start().await.unwrap();
         let shop = Shop {
             ledger,
-            spool: (database == Database::Postgres).then(|| folder.path().join("spool")),
+            spool: None,
             provider: sim.url(),
             key: sim.api_key().to_owned(),
             secret: sim.api_secret().to_owned(),
