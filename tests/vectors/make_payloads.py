@@ -86,6 +86,27 @@ def form_body(signed=(AMOUNT, ORDER_ID), more="", **wire):
     return "&".join(pairs) + more
 
 
+def multipart_body(
+    signed=(AMOUNT, ORDER_ID), boundary="------------------------d74496d66958873e", **wire
+):
+    """The same as multipart/form-data, as PHP's cURL sends an array."""
+    fields = {
+        "order_id": ORDER_ID,
+        "secret": sign(*signed),
+        "amount": AMOUNT,
+        "ref": REF,
+        "status": "fulfilled",
+        "currency": "USD",
+    }
+    fields.update(wire)
+    parts = (
+        f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
+        for name, value in fields.items()
+        if value is not None
+    )
+    return "".join(parts) + f"--{boundary}--\r\n"
+
+
 # ---------------------------------------------------------------- cases
 
 
@@ -172,6 +193,84 @@ def forged(
     """A readable body whose signature does not hold."""
     error = {"code": "signature_verification"}
     add(name, body, {"error": error}, api_key, api_secret, previous, note)
+
+
+def multipart():
+    good("multipart", multipart_body())
+    good("multipart with a short boundary", multipart_body(boundary="x"))
+    good("multipart behind a BOM", BOM + multipart_body().encode())
+    good("multipart without the last line break", multipart_body().rstrip("\r\n"))
+    good(
+        "multipart with an epilogue",
+        multipart_body() + "what comes after the last boundary counts for nothing",
+    )
+    good(
+        "the least there can be, multipart",
+        multipart_body(ref=None, currency=None),
+        event(ref=None, currency=None),
+    )
+    good(
+        "a plus and a percent sign in multipart are what they are",
+        multipart_body(signed=(AMOUNT, "a+b%20c"), order_id="a+b%20c"),
+        event(order_id="a+b%20c"),
+    )
+    good("ref with Arabic, multipart", multipart_body(ref="زبون-١"), event(ref="زبون-١"))
+    good(
+        "a line break in a field of multipart",
+        multipart_body(ref="order\r\n42"),
+        event(ref="order\r\n42"),
+    )
+    good(
+        "an unknown field, multipart",
+        multipart_body(fee="0.10"),
+        event(extra={"fee": '"0.10"'}),
+    )
+    part = "--{0}\r\nContent-Disposition: form-data; {1}\r\n\r\n{2}\r\n"
+    name = 'name="order_id"'
+    boundary = "------------------------d74496d66958873e"
+    good(
+        "a file in multipart is no field",
+        part.format(boundary, f'{name}; filename="a.txt"', "pl_other") + multipart_body(),
+    )
+    good(
+        "multipart with more headers",
+        multipart_body().replace(
+            'name="amount"\r\n',
+            'name="amount"\r\nContent-Type: text/plain; charset=utf-8\r\n'
+            "content-transfer-encoding: 8BIT\r\n",
+        ),
+    )
+    good(
+        "id in place of order_id, multipart",
+        multipart_body(order_id=None, id=ORDER_ID),
+    )
+    good(
+        "signed over 10.500, sent as 10.5 in multipart",
+        multipart_body(signed=("10.500", ORDER_ID), amount="10.5"),
+        event(amount="10.5"),
+    )
+    forged("amount changed, multipart", multipart_body(amount="1.50"))
+    refused(
+        "a key twice, multipart", part.format(boundary, name, "pl_other") + multipart_body(), None
+    )
+    refused("amount is missing, multipart", multipart_body(amount=None), "amount")
+    refused("order_id is empty, multipart", multipart_body(order_id=""), "order_id")
+    refused(
+        "multipart cut short in a field", multipart_body().split("fulfilled", maxsplit=1)[0], None
+    )
+    refused("multipart without its end", multipart_body().replace("--\r\n", "", 1)[:-2], None)
+    refused(
+        "a field of multipart without a name",
+        multipart_body().replace('form-data; name="currency"', "form-data"),
+        None,
+    )
+    refused(
+        "a field of multipart in base64",
+        multipart_body().replace(
+            'name="ref"\r\n', 'name="ref"\r\nContent-Transfer-Encoding: base64\r\n'
+        ),
+        None,
+    )
 
 
 def plain_deliveries():
@@ -1212,6 +1311,7 @@ def printable(text):
 def render():
     check_own_signature()
     plain_deliveries()
+    multipart()
     order_ids()
     amounts()
     statuses()

@@ -45,6 +45,10 @@ impl<'a> Payload<'a> {
         match text.trim_ascii_start().as_bytes().first() {
             Some(b'{') => read_json(text, &mut fields)?,
             Some(b'[' | b'"') => return Err(not_a_delivery()),
+            // A form has no line breaks.
+            Some(b'-') if text.starts_with("--") && text.contains("\r\n") => {
+                read_multipart(text, &mut fields)?
+            }
             Some(_) if text.contains('=') => read_form(text, &mut fields)?,
             _ => return Err(not_a_delivery()),
         }
@@ -351,6 +355,52 @@ fn read_form<'a>(text: &'a str, fields: &mut Fields<'a>) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// `multipart/form-data`, as PHP's cURL sends an array: its first line is the boundary. Files are no fields.
+fn read_multipart<'a>(text: &'a str, fields: &mut Fields<'a>) -> Result<(), Error> {
+    let cut_short = || Error::payload("the body's multipart/form-data is cut short, or is none");
+    let (boundary, parts) = text.split_once("\r\n").ok_or_else(cut_short)?;
+    let between = format!("\r\n{boundary}");
+    let mut rest = parts;
+    loop {
+        let (part, after) = rest.split_once(&between).ok_or_else(cut_short)?;
+        let (head, value) = part.split_once("\r\n\r\n").ok_or_else(cut_short)?;
+        if let Some(name) = field_of_part(head)?
+            && !fields.put(Slot::of(name), Wire::Form(Cow::Borrowed(value)))
+        {
+            return Err(repeated_key());
+        }
+        if after.starts_with("--") {
+            return Ok(());
+        }
+        rest = after.strip_prefix("\r\n").ok_or_else(cut_short)?;
+    }
+}
+
+/// The name of the field that a part holds; `None` for a file.
+fn field_of_part(head: &str) -> Result<Option<&str>, Error> {
+    let mut name = None;
+    for line in head.split("\r\n") {
+        let (header, value) = line.split_once(':').unwrap_or((line, ""));
+        if header.eq_ignore_ascii_case("content-transfer-encoding") {
+            let plain = ["7bit", "8bit", "binary"];
+            if !plain.iter().any(|plain| value.trim().eq_ignore_ascii_case(plain)) {
+                return Err(Error::payload("a field of the body's multipart/form-data is encoded"));
+            }
+        }
+        if header.eq_ignore_ascii_case("content-disposition") {
+            if value.contains("filename") {
+                return Ok(None);
+            }
+            name = value
+                .split_once("name=\"")
+                .and_then(|(_, rest)| rest.split_once('"'))
+                .map(|(name, _)| name);
+        }
+    }
+    let unnamed = || Error::payload("a field of the body's multipart/form-data has no name");
+    name.map(Some).ok_or_else(unnamed)
 }
 
 /// `application/x-www-form-urlencoded`, strict about UTF-8: a lossy reading could change what
