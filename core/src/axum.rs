@@ -12,8 +12,9 @@
 //! | 405, 413 | no `POST`; more than 64 KiB |
 //! | 500 `{"error":"not_processed"}` | the handler failed, or panicked |
 //!
-//! What went wrong goes to [`tracing`], never into the answer: what was refused as a warning, what was
-//! not processed as an error.
+//! What went wrong goes to [`tracing`], never into the answer: what was not processed as an error, what
+//! was refused as a warning, and what anybody can cause, such as a sender that hangs up, as information.
+//! What is about no payment is told once a minute, and says how often it happened meanwhile.
 //!
 //! # What this risks
 //! The provider calls **once**, whatever the answer, and this route remembers nothing: a payment whose
@@ -48,13 +49,13 @@
 //! ```
 
 use std::any::{Any, type_name};
+use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::future::Future;
 use std::iter::successors;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use axum::body::{Body, Bytes, HttpBody as _};
 use axum::extract::Request;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -64,7 +65,8 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use tokio::runtime::Handle;
 use tracing::Instrument as _;
 
-use crate::{Error, PaymentEvent, Webhook, WebhookAnswer};
+use crate::report::since_the_start;
+use crate::{Arrived, Error, PaymentEvent, Reception, Webhook, WebhookAnswer, WebhookRoute};
 
 /// A route that verifies each delivery and calls the handler with its event, before it answers.
 ///
@@ -96,52 +98,52 @@ where
     F: Future<Output = Result<(), E>> + Send + 'static,
     E: 'static,
 {
-    let source = Arc::new((webhook, handler));
-    receiving_route(move |body| {
+    let route = Arc::new(WebhookRoute::default());
+    let source = Arc::new((webhook, handler, route.clone()));
+    receiving_route(route, move |body| {
         let source = source.clone();
         async move {
-            let (webhook, handler) = &*source;
+            let (webhook, handler, route) = &*source;
             let event = match webhook.verify(&body) {
                 Ok(event) => event,
-                Err(refused) => return answer_to(&refused),
+                Err(refused) => return route.refused(&refused, since_the_start()),
             };
-            let shown = format!("{event:?}");
+            let handled = AssertUnwindSafe(async { handler(event.clone()).await }).catch_unwind();
             // Its error may hold anybody's data: its type is told, and an error of ours.
-            let problem =
-                match AssertUnwindSafe(async { handler(event).await }).catch_unwind().await {
-                    Ok(Ok(())) => return WebhookAnswer::RECEIVED,
-                    Ok(Err(problem)) => match (&problem as &dyn Any).downcast_ref::<Error>() {
-                        Some(ours) => ours.to_string(),
-                        None => type_name::<E>().to_owned(),
-                    },
-                    Err(_) => "it panicked".to_owned(),
-                };
-            tracing::error!("the handler failed for {shown}, which does not come again: {problem}");
-            WebhookAnswer::NOT_PROCESSED
+            let problem = match handled.await {
+                Ok(Ok(())) => return Reception::RECEIVED,
+                Ok(Err(problem)) => match (&problem as &dyn Any).downcast_ref::<Error>() {
+                    Some(ours) => ours.to_string(),
+                    None => type_name::<E>().to_owned(),
+                },
+                Err(_) => "it panicked".to_owned(),
+            };
+            WebhookRoute::handler_failed(&event, &problem)
         }
     })
 }
 
-/// A route that hands each body to `receive` and answers what that gives: what this crate and the
-/// ledger have in common.
+/// A route that hands each body to `receive`, answers what that gives, and tells of it: what this crate
+/// and the ledger have in common.
 #[doc(hidden)]
-pub fn receiving_route<S, R, F>(receive: R) -> MethodRouter<S>
+pub fn receiving_route<S, R, F>(route: Arc<WebhookRoute>, receive: R) -> MethodRouter<S>
 where
     S: Clone + Send + Sync + 'static,
-    R: Fn(Bytes) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output = WebhookAnswer> + Send + 'static,
+    R: Fn(Vec<u8>) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Reception> + Send + 'static,
 {
     // axum adds `Allow`, with what else the application has on this path.
-    post(|request: Request| async move {
-        let body = match whole(request.into_body()).await {
+    post(move |request: Request| async move {
+        let body = match delivery(&route, request).await {
             Ok(body) => body,
-            Err(answer) => return answer,
+            Err(refused) => return told(refused),
         };
         let received = receive(body).in_current_span();
         // A server drops what answers a caller that hung up. On a task of its own it goes on: there is
         // no second delivery.
-        let Ok(runtime) = Handle::try_current() else { return received.await };
-        runtime.spawn(received).await.unwrap_or_else(|stopped| {
+        let Ok(runtime) = Handle::try_current() else { return told(received.await) };
+        let received = runtime.spawn(async move { told(received.await) }.in_current_span());
+        received.await.unwrap_or_else(|stopped| {
             tracing::error!("a delivery was not processed: {stopped}"); // The runtime ends.
             WebhookAnswer::NOT_PROCESSED
         })
@@ -149,39 +151,39 @@ where
     .fallback(|| async { WebhookAnswer::METHOD_NOT_ALLOWED })
 }
 
-/// The answer to an error of a webhook or a ledger, which goes to the log.
-#[doc(hidden)]
-pub fn answer_to(error: &Error) -> WebhookAnswer {
-    let answer = WebhookAnswer::to_error(error.kind());
-    if answer == WebhookAnswer::NOT_PROCESSED {
-        tracing::error!(code = error.code(), "a delivery was not processed: {error}");
-    } else {
-        tracing::warn!(code = error.code(), "a delivery was refused: {error}");
+fn told(reception: Reception) -> WebhookAnswer {
+    if let Some(report) = reception.report {
+        report.trace();
     }
-    answer
+    reception.answer
 }
 
-/// The raw body, where it is not too large.
-async fn whole(body: Body) -> Result<Bytes, WebhookAnswer> {
-    let too_large = || {
-        tracing::warn!("a delivery was refused: it has more than 64 KiB");
-        Err(WebhookAnswer::BODY_TOO_LARGE)
-    };
+/// The delivery's bytes, if it is not too large.
+async fn delivery(route: &WebhookRoute, request: Request) -> Result<Vec<u8>, Reception> {
+    let (head, body) = request.into_parts();
+    let header = |name| head.headers.get(name).and_then(|value| value.to_str().ok());
+    let length = header(header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
+    let encoding = header(header::CONTENT_ENCODING);
+    let now = since_the_start();
     // What says how long it is need not be read.
-    if body.size_hint().lower() > WebhookAnswer::LONGEST_BODY as u64 {
-        return too_large();
+    if let Some(refused) = route.refused_by_head(head.method.as_str(), length, now) {
+        return Err(refused);
     }
-    match Limited::new(body, WebhookAnswer::LONGEST_BODY).collect().await {
-        Ok(body) => Ok(body.to_bytes()),
+    let body = Limited::new(body, WebhookAnswer::LONGEST_BODY).collect().await;
+    let body = body.map(|body| body.to_bytes());
+    let arrived = match &body {
+        Ok(body) => Arrived::Read { body, length, encoding },
         Err(problem) => {
             // Its own limit, or that of a middleware, which is wrapped.
-            let mut causes = successors(Some(&*problem as &dyn StdError), |&error| error.source());
+            let mut causes = successors(Some(&**problem as &dyn StdError), |&error| error.source());
             if causes.any(|error| error.is::<LengthLimitError>()) {
-                return too_large();
+                Arrived::TooLong
+            } else {
+                Arrived::BrokeOff { got: None, of: length }
             }
-            Err(answer_to(&Error::payload("the body broke off").with_source(problem)))
         }
-    }
+    };
+    route.delivery(arrived, now).map(Cow::into_owned)
 }
 
 impl IntoResponse for WebhookAnswer {

@@ -72,6 +72,7 @@ mod payment_links;
 mod payment_methods;
 #[cfg(feature = "client")]
 mod raw_request;
+mod report;
 #[cfg(feature = "client")]
 mod request_fields;
 #[cfg(feature = "client")]
@@ -87,6 +88,13 @@ mod withdrawals;
 pub use amount::Amount;
 pub use credentials::{ApiKey, ApiSecret};
 pub use error::{Error, ErrorKind, Outcome};
+#[cfg(not(target_family = "wasm"))]
+#[doc(hidden)]
+pub use report::since_the_start;
+#[doc(hidden)]
+pub use report::{Report, ReportLevel, ReportLimit};
+#[doc(hidden)]
+pub use webhook::{Arrived, Reception, WebhookRoute};
 pub use webhook::{Order, PaymentEvent, Status, Webhook, WebhookAnswer};
 
 #[cfg(feature = "client")]

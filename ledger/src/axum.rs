@@ -43,43 +43,37 @@
 //! | 200 `{"received":true}` | the delivery is stored, whatever was decided: in the database, or in the spool |
 //! | 400, 401 | it cannot be read; its signature does not hold |
 //! | 405, 413 | no `POST`; more than 64 KiB |
-//! | 500 `{"error":"not_processed"}` | it could not be stored: have somebody woken |
+//! | 500 `{"error":"not_processed"}` | it could not be stored: alert someone |
 //!
-//! What went wrong goes to [`tracing`], never into the answer: what was refused as a warning, what was
-//! not stored as an error. The route reads the body itself, and no extractor of another route can take
+//! What went wrong goes to [`tracing`], never into the answer: what was not stored as an error, what was
+//! refused, went to the spool or waits for a person as a warning, and what anybody can cause, such as a
+//! sender that hangs up, as information. What is about no payment is told once a minute. The route reads the body itself, and no extractor of another route can take
 //! the bytes away before. A middleware that reads it must put it back unchanged.
 
 use axum::routing::MethodRouter;
-use kazawallet::WebhookAnswer;
-use kazawallet::axum::{answer_to, receiving_route};
+use kazawallet::Report;
+use kazawallet::axum::receiving_route;
 
-use crate::Ledger;
+use crate::{Ledger, Receiver};
 
 /// A route that answers once the delivery would survive a power cut. It calls no handler:
 /// [`Ledger::process`] does.
+///
+/// What is in the ledger's quarantine is verified again now; see [`Ledger::reverify`].
 pub fn webhook_route<S>(ledger: Ledger) -> MethodRouter<S>
 where
     S: Clone + Send + Sync + 'static,
 {
-    if let Err(problem) = ledger.webhook() {
-        tracing::error!("no delivery will be verified: {problem}");
-    }
-    receiving_route(move |body| {
-        let ledger = ledger.clone();
-        async move {
-            match ledger.receive(body).await {
-                Ok(receipt) => {
-                    if receipt.waits_for_person() && !receipt.duplicate {
-                        tracing::warn!(
-                            order_id = receipt.event.order_id(),
-                            decision = receipt.decision.as_str(),
-                            "a payment is stored and waits for a person"
-                        );
-                    }
-                    WebhookAnswer::RECEIVED
-                }
-                Err(problem) => answer_to(&problem),
-            }
+    let receiver = Receiver::new(ledger.clone());
+    let starting = receiver.clone();
+    ledger.inner.runtime.clone().spawn(async move {
+        if let Err(problem) = starting.start().await {
+            let text = format!("no delivery will be verified: {problem}");
+            ledger.tell(Report::error("configuration", text));
         }
+    });
+    receiving_route(receiver.route().clone(), move |body| {
+        let receiver = receiver.clone();
+        async move { receiver.receive(&body).await }
     })
 }

@@ -13,6 +13,7 @@ use crate::database::{Database, closed, error};
 use crate::open::OpenLedger;
 use crate::quarantine::Gate;
 use crate::spool::Spool;
+use crate::voice::Voice;
 
 const CLOCK_MARGIN: Duration = Duration::from_secs(60);
 /// How often a spool is looked into.
@@ -44,6 +45,7 @@ pub(crate) struct Inner {
     client: Option<Client>,
     webhook: Option<Webhook>,
     pub(crate) spool: Option<Spool>,
+    pub(crate) voice: Voice,
     pub(crate) clock_margin: Duration,
     /// Whether the tables are made where there are none.
     make: bool,
@@ -89,7 +91,7 @@ impl Ledger {
                 "no ledger's URL: pass one, or set the environment variable KAZAWALLET_LEDGER",
             )
         })?;
-        let database = Database::at(&url, &runtime)?;
+        let database = Database::at(&url, &runtime, &options.voice)?;
         let spool = match options.spool {
             Some(None) => None,
             Some(Some(folder)) => Some(Spool::in_folder(folder)?),
@@ -107,6 +109,7 @@ impl Ledger {
                 webhook: options.webhook.or(own),
                 client: options.client,
                 spool,
+                voice: options.voice,
                 clock_margin: options.clock_margin.unwrap_or(CLOCK_MARGIN),
                 make: !options.existing_only,
                 gate: Gate::default(),

@@ -53,6 +53,7 @@ pub mod axum;
 mod database;
 mod digests;
 mod forgetting;
+mod handover;
 mod ledger;
 mod link_ids;
 mod open;
@@ -64,16 +65,26 @@ mod processing;
 #[cfg(feature = "cli")]
 pub mod program;
 mod quarantine;
+mod receiver;
 mod records;
 mod spool;
 mod times;
+mod voice;
 
+#[doc(hidden)]
+pub use handover::Handover;
 pub use ledger::Ledger;
 pub use open::OpenLedger;
 pub use orders::CreateOrderLink;
 pub use payouts::Withdraw;
+#[doc(hidden)]
+pub use processing::End;
 pub use processing::{Claim, Claims, Process, Worker};
+#[doc(hidden)]
+pub use receiver::Receiver;
 pub use records::{
     Conflict, Decision, LinkIds, OrderLink, OrderRecord, OrderState, Payment, Payout, PayoutState,
     PersonDecision, Processing, Receipt, Resolution, Settlement, Summary,
 };
+#[doc(hidden)]
+pub use voice::Listener;

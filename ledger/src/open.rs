@@ -4,12 +4,14 @@ use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::path::PathBuf;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use kazawallet::{Client, Error, Webhook};
 
 use crate::ledger::Ledger;
 use crate::spool::FOLDER_VARIABLE;
+use crate::voice::{Listener, Voice};
 
 /// The variable that holds the ledger's URL.
 const URL_VARIABLE: &str = "KAZAWALLET_LEDGER";
@@ -26,6 +28,7 @@ pub struct OpenLedger {
     pub(crate) spool_parent: Option<Option<PathBuf>>,
     pub(crate) clock_margin: Option<Duration>,
     pub(crate) existing_only: bool,
+    pub(crate) voice: Voice,
 }
 
 impl OpenLedger {
@@ -62,6 +65,14 @@ impl OpenLedger {
     /// must be longer than the clocks of your machines differ.
     pub fn clock_margin(mut self, margin: Duration) -> Self {
         self.clock_margin = Some(margin);
+        self
+    }
+
+    /// Who hears what the ledger tells, in place of `tracing`, and how its terminal is called there.
+    #[doc(hidden)]
+    pub fn listener(mut self, listener: Arc<dyn Listener>, terminal: &'static str) -> Self {
+        self.voice.listener = Some(listener);
+        self.voice.terminal = Some(terminal);
         self
     }
 

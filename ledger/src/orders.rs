@@ -282,7 +282,7 @@ impl Ledger {
         maker: &str,
         origin: String,
     ) -> Result<OrderLink, Error> {
-        let made = match call.await {
+        let made = match self.called(call).await {
             Ok(made) => made,
             Err(problem) => {
                 let give_back = Statement::new(

@@ -166,7 +166,7 @@ impl Ledger {
             }
         }
         if let Some(spool) = &self.inner.spool {
-            summary.spooled = spool.count(self.inner.digest_key.get()).await;
+            summary.spooled = spool.count(self.inner.digest_key.get(), &self.inner.voice).await;
         }
         Ok(summary)
     }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use kazawallet::{Error, ErrorKind, PaymentEvent};
+use kazawallet::{Error, ErrorKind, PaymentEvent, Report};
 
 use crate::database::{Row, Statement, error};
 use crate::ledger::{Ledger, check_name, runtime, storable, unique};
@@ -206,6 +206,13 @@ impl Payment {
     }
 }
 
+/// A delivery that is stored nowhere.
+pub(crate) struct NotReceived {
+    pub(crate) problem: Error,
+    /// Of a genuine one.
+    pub(crate) order_id: Option<String>,
+}
+
 impl Ledger {
     /// Verifies a webhook delivery, decides it, and stores its bytes. **When it returns, the delivery
     /// would survive a power cut: answer 200.** The provider sends it once only (documented).
@@ -227,30 +234,54 @@ impl Ledger {
     /// - The ledger's kinds, where it could be stored nowhere. Answer 500; the payment will have to be
     ///   found with [`overdue`](Self::overdue).
     pub async fn receive(&self, body: impl AsRef<[u8]>) -> Result<Receipt, Error> {
-        let body = body.as_ref();
+        let (receipt, spooled) =
+            self.take_in(body.as_ref()).await.map_err(|refused| refused.problem)?;
+        if let Some(report) = spooled {
+            self.tell(report);
+        }
+        Ok(receipt)
+    }
+
+    /// As [`receive`](Self::receive), with what is to be told of a delivery that went to the spool.
+    pub(crate) async fn take_in(
+        &self,
+        body: &[u8],
+    ) -> Result<(Receipt, Option<Report>), NotReceived> {
         let event = match self.webhook().and_then(|webhook| webhook.verify(body)) {
             Ok(event) => event,
-            Err(refused) => {
+            Err(problem) => {
                 self.quarantine(body).await;
-                return Err(refused);
+                return Err(NotReceived { problem, order_id: None });
             }
         };
-        let received_at = SystemTime::now();
+        let order_id = event.order_id().to_owned();
+        let taken_in = self.store_or_spool(event, SystemTime::now()).await;
+        taken_in.map_err(|problem| NotReceived { problem, order_id: Some(order_id) })
+    }
+
+    async fn store_or_spool(
+        &self,
+        event: PaymentEvent,
+        received_at: SystemTime,
+    ) -> Result<(Receipt, Option<Report>), Error> {
         let Some(spool) = &self.inner.spool else {
-            return self.store(event, received_at).await;
+            return Ok((self.store(event, received_at).await?, None));
         };
         runtime()?;
         let storing = self.store(event.clone(), received_at);
         let problem = match tokio::time::timeout(BEFORE_THE_SPOOL, storing).await {
-            Ok(Ok(receipt)) => return Ok(receipt),
+            Ok(Ok(receipt)) => return Ok((receipt, None)),
             Ok(Err(problem)) => problem,
             Err(_) => {
                 error(ErrorKind::LedgerUnavailable, "the ledger's database did not answer in time")
             }
         };
-        tracing::warn!(code = problem.code(), "a delivery goes to the ledger's spool: {problem}");
         spool.keep(received_at, &event).await?;
-        Ok(Verdict::of(Decision::Spooled).receipt(event))
+        let text = format!(
+            "a delivery went to the ledger's spool, and is decided once its database is back: {problem}"
+        );
+        let receipt = Verdict::of(Decision::Spooled).receipt(event);
+        Ok((receipt, Some(Report::warning("spooled", text))))
     }
 
     /// Decides and stores a verified delivery.
@@ -352,7 +383,8 @@ impl Ledger {
         match adopting.await {
             Ok(adopted) => adopted.unwrap_or(first),
             Err(problem) => {
-                tracing::warn!(code = problem.code(), "a payment waits for its order: {problem}");
+                let text = format!("a payment waits for its order: {problem}");
+                self.tell(Report::warning("waits_for_order", text).of_payment(&said.order_id));
                 first
             }
         }
@@ -424,7 +456,8 @@ impl Ledger {
             Ok::<(), Error>(())
         };
         if let Err(problem) = adopting.await {
-            tracing::warn!(code = problem.code(), "payments wait for their order: {problem}");
+            let text = format!("payments wait for their order: {problem}");
+            self.tell(Report::warning("waits_for_order", text));
         }
     }
 

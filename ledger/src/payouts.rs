@@ -9,7 +9,7 @@ use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::time::{Duration, Instant, SystemTime};
 
-use kazawallet::{Call, CreateWithdrawal, Error, ErrorKind, Outcome, Withdrawal};
+use kazawallet::{Call, CreateWithdrawal, Error, ErrorKind, Outcome, Report, Withdrawal};
 
 use crate::database::{Row, Statement, Value, error};
 use crate::digests;
@@ -464,7 +464,7 @@ impl Ledger {
         reference: &str,
         sender: &str,
     ) -> Result<Payout, Error> {
-        let result = call.await;
+        let result = self.called(call).await;
         let (state, code, http_status, key, status, message) = match &result {
             Ok(paid) => {
                 let message = paid.message.as_deref();
@@ -518,7 +518,7 @@ impl Ledger {
     async fn accepted_after_all(&self, reference: &str) -> Result<Payout, Error> {
         let said = "the provider accepted this payout after a person had resolved it as not paid: \
                     look in the wallet, it may have been paid twice";
-        tracing::error!("{said}");
+        self.tell(Report::error("accepted_after_all", said));
         let keep =
             Statement::new("UPDATE kazawallet_payouts SET message = $2 WHERE reference = $1")
                 .with(reference)

@@ -3,15 +3,17 @@
 //! A worker holds a payment until a moment that it keeps moving on. One that dies stops moving it,
 //! and the payment is due again.
 
+use std::any::type_name;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kazawallet::{Error, ErrorKind};
-use tokio::task::{AbortHandle, JoinHandle};
+use kazawallet::{Error, ErrorKind, Report};
+use tokio::task::{AbortHandle, JoinHandle, JoinSet};
 
 use crate::database::{Statement, error};
+use crate::handover::Handover;
 use crate::ledger::{Ledger, check_name, storable, unique};
 use crate::payments::{keep_decision, no_payment, payment_columns};
 use crate::records::{Payment, Processing};
@@ -22,6 +24,8 @@ const POLL_INTERVAL: Duration = Duration::from_secs(1);
 const MAX_TRIES: u32 = 10;
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10 * 60);
+/// What is kept of a handler that came to no end.
+const BROKEN_OFF: &str = "the handler was broken off before it ended";
 /// The most of a handler's error that is kept.
 const LONGEST_ERROR: usize = 500;
 
@@ -44,7 +48,7 @@ macro_rules! park {
     ($skip:literal) => {
         concat!(
             "UPDATE kazawallet_payments SET processing = 'parked', holder = NULL,
-                last_error = 'the process of the handler ended before the handler did'
+                last_error = 'the handler was broken off before it ended'
             WHERE tries >= $5 AND order_id IN ",
             due!("true", $skip)
         )
@@ -238,48 +242,41 @@ where
     }
 
     /// Starts a worker on a task of its own, in the ledger's runtime. Several may run at once.
+    ///
+    /// A handler that fails, or panics, is told to [`tracing`] by the payment's order id and the error's
+    /// type, since the message may be anybody's data: the ledger keeps it, as
+    /// [`last_error`](Payment::last_error).
     pub fn start(self) -> Worker {
-        let stop = Arc::new(tokio::sync::Notify::new());
-        let stopped = stop.clone();
-        let runtime = self.claims.ledger.inner.runtime.clone();
-        let task = runtime.spawn(async move {
-            let Self { claims, handler } = self;
-            let handler = Arc::new(handler);
-            let stopped = stopped.notified();
-            tokio::pin!(stopped);
-            loop {
-                let claim = tokio::select! {
-                    biased;
-                    () = &mut stopped => return,
-                    claim = claims.next() => claim,
-                };
-                let Some(claim) = claim else { return };
-                // On a task of its own, so that one that panics fails alone.
-                let (handler, payment) = (handler.clone(), claim.payment.clone());
-                let handled = tokio::spawn(async move {
+        let Self { claims, handler } = self;
+        let ledger = claims.ledger.clone();
+        let handover = Arc::new(Handover::new(claims));
+        let (working, handler) = (handover.clone(), Arc::new(handler));
+        let task = ledger.inner.runtime.clone().spawn(async move {
+            while let Some(payment) = working.next().await {
+                // On a task of its own, so that one that panics fails alone. It ends with this one.
+                let mut handling = JoinSet::new();
+                let handler = handler.clone();
+                handling.spawn(async move {
                     handler(payment).await.map_err(|problem| problem.to_string())
                 });
-                let handled = handled.await;
-                if !matches!(handled, Ok(Ok(()))) {
-                    // What it says may be anybody's data; the ledger keeps it.
-                    let order_id = claim.payment.order_id.as_str();
-                    tracing::warn!(order_id, tries = claim.payment.tries, "a handler failed");
-                }
-                let recorded = match handled {
-                    Ok(Ok(())) => claim.done().await,
-                    Ok(Err(problem)) => claim.failed(&problem).await,
-                    Err(panicked) => claim.failed(&panicked.to_string()).await,
+                let report = match handling.join_next().await {
+                    Some(Ok(Ok(()))) => working.end(End::Done).await,
+                    Some(Ok(Err(message))) => {
+                        let kind = kind_of::<E>();
+                        working.end(End::Failed { kind, message: &message }).await
+                    }
+                    Some(Err(panicked)) => {
+                        let message = panicked.to_string();
+                        working.end(End::Failed { kind: "panicked", message: &message }).await
+                    }
+                    None => working.end(End::BrokenOff).await,
                 };
-                if let Err(problem) = recorded {
-                    // It is due again when it is no longer held.
-                    tracing::warn!(
-                        code = problem.code(),
-                        "a handled payment comes again: {problem}"
-                    );
+                if let Some(report) = report {
+                    ledger.tell(report);
                 }
             }
         });
-        Worker { stop, task }
+        Worker { handover, task }
     }
 
     /// Runs a worker while a server runs, then stops it. The server's own end is what is returned.
@@ -307,22 +304,45 @@ where
 
 /// A worker that runs. It runs on when this is dropped, until the ledger is closed.
 pub struct Worker {
-    stop: Arc<tokio::sync::Notify>,
+    handover: Arc<Handover>,
     task: JoinHandle<()>,
 }
 
 impl Worker {
-    /// Takes no further payment, and returns when the handler that runs has ended.
+    /// Takes no further payment, and returns when the handler that runs has ended. If that takes longer
+    /// than a second, a warning says which payment is waited for.
     pub async fn stop(self) {
-        self.stop.notify_one();
+        self.handover.stopped(None).await;
         let _ = self.task.await;
+    }
+
+    /// As [`stop`](Self::stop), but waits no longer than this. A handler that has not ended by then is
+    /// dropped where it awaits, and its payment given back: that counts as a failed try, and a warning
+    /// tells of it. Gives whether the handler ended.
+    pub async fn stop_within(self, timeout: Duration) -> bool {
+        let ended = self.handover.stopped(Some(timeout)).await;
+        if !ended {
+            self.task.abort();
+        }
+        let _ = self.task.await;
+        ended
+    }
+}
+
+/// The name of an error's type, if it says something.
+fn kind_of<E>() -> &'static str {
+    let name = type_name::<E>();
+    let name = name.split('<').next().unwrap_or(name);
+    match name.rsplit_once("::") {
+        Some((_, "String")) | None => "",
+        Some((_, kind)) => kind,
     }
 }
 
 /// Payments one by one. [`Ledger::claims`] gives it.
 #[derive(Clone)]
 pub struct Claims {
-    ledger: Ledger,
+    pub(crate) ledger: Ledger,
     max_tries: u32,
     first_pause: Duration,
     poll_interval: Duration,
@@ -377,11 +397,11 @@ impl Claims {
                     return Some(claim);
                 }
                 Ok(None) => {}
+                Err(_) if *closing.borrow() => return None,
                 Err(problem) => {
-                    tracing::debug!(
-                        code = problem.code(),
-                        "no payment can be looked for: {problem}"
-                    );
+                    let text =
+                        format!("a worker cannot look for payments, and tries again: {problem}");
+                    self.ledger.tell(Report::warning("worker_waits", text));
                 }
             }
             tokio::select! {
@@ -449,6 +469,23 @@ async fn renew(ledger: Ledger, order_id: String, holder: String, lease: Duration
     }
 }
 
+/// How a handler ended.
+#[derive(Clone, Copy, Debug)]
+pub enum End<'a> {
+    /// It has dealt with the payment.
+    Done,
+    /// It failed: with an error of this kind, and this message, which only the ledger keeps.
+    Failed {
+        /// The class of the error; empty if it has none.
+        kind: &'a str,
+        /// Anybody's data may be in it.
+        message: &'a str,
+    },
+    /// It came to no end, since its thread, its task or its time was over. That counts as a failed try:
+    /// a handler that ends its process must not do so again at each start for ever.
+    BrokenOff,
+}
+
 /// A payment that is held. Dropping it gives the payment back at once, as if it had not been tried.
 pub struct Claim {
     claims: Claims,
@@ -508,6 +545,49 @@ impl Claim {
             });
         }
         Ok(held)
+    }
+
+    /// Records how the handler ended, and gives what is to be told of it.
+    pub async fn end(self, end: End<'_>) -> Option<Report> {
+        let (order_id, tries) = (self.payment.order_id.clone(), self.payment.tries);
+        let max_tries = self.claims.max_tries;
+        let see = self.claims.ledger.inner.voice.see("parked");
+        let (recorded, failure) = match end {
+            End::Done => (self.done().await, None),
+            End::Failed { kind, message } => {
+                let separator = if kind.is_empty() || message.is_empty() { "" } else { ": " };
+                let recorded = self.failed(&format!("{kind}{separator}{message}")).await;
+                let kind = if kind.is_empty() { "an error" } else { kind };
+                (recorded, Some(("handler_failed", format!("the handler failed with {kind}"))))
+            }
+            End::BrokenOff => {
+                let recorded = self.failed(BROKEN_OFF).await;
+                (recorded, Some(("handler_broken_off", "the handler was broken off".to_owned())))
+            }
+        };
+        let unrecorded = recorded.err().map(|problem| {
+            format!("its end could not be recorded, so the payment comes again: {problem}")
+        });
+        let report = match (failure, unrecorded) {
+            (None, None) => return None,
+            (None, Some(unrecorded)) => Report::warning(
+                "end_not_recorded",
+                format!("the handler has dealt with the payment {order_id}, but {unrecorded}"),
+            ),
+            (Some((code, failed)), unrecorded) => {
+                let is_last = unrecorded.is_none() && tries >= max_tries;
+                let next = match unrecorded {
+                    Some(unrecorded) => unrecorded,
+                    None if is_last => format!("that was the last try: it is parked ({see})"),
+                    None => "it comes again".to_owned(),
+                };
+                let text = format!(
+                    "{failed} for the payment {order_id}, try {tries} of {max_tries}: {next}"
+                );
+                if is_last { Report::error(code, text) } else { Report::warning(code, text) }
+            }
+        };
+        Some(report.of_payment(&order_id))
     }
 
     async fn record(&self, end: Statement) -> Result<bool, Error> {

@@ -12,11 +12,12 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use kazawallet::{Error, ErrorKind, PaymentEvent};
+use kazawallet::{Error, ErrorKind, PaymentEvent, Report};
 
 use crate::database::error;
 use crate::digests;
 use crate::ledger::{Ledger, unique};
+use crate::voice::Voice;
 
 pub(crate) const FOLDER_VARIABLE: &str = "KAZAWALLET_SPOOL";
 const WHOLE: &str = "delivery";
@@ -124,9 +125,10 @@ impl Spool {
 
     /// What is kept, oldest first: here and, where the ledger's key is known, in the folders that bear
     /// its mark.
-    async fn kept(&self, key: Option<&Vec<u8>>) -> io::Result<Vec<Kept>> {
+    async fn kept(&self, key: Option<&Vec<u8>>, voice: &Voice) -> io::Result<Vec<Kept>> {
         let (folder, parent) = (self.folder.clone(), self.parent.clone());
         let mark = key.map(|key| digests::keyed(key, MARK.as_bytes()));
+        let voice = voice.clone();
         let listed = on_the_side(move || {
             let mut paths = listed(&folder)?;
             if let (Some(parent), Some(mark)) = (parent, mark) {
@@ -134,7 +136,8 @@ impl Spool {
                 if !bears(&folder, &mark)
                     && let Err(problem) = put_mark(&folder, &mark)
                 {
-                    tracing::warn!("the ledger's spool cannot be marked as its own: {problem}");
+                    let text = format!("the ledger's spool cannot be marked as its own: {problem}");
+                    voice.tell(Report::warning("spool_not_marked", text));
                 }
                 for other in listed(&parent)? {
                     if other != folder && bears(&other, &mark) {
@@ -149,8 +152,8 @@ impl Spool {
         Ok(kept)
     }
 
-    pub(crate) async fn count(&self, key: Option<&Vec<u8>>) -> u64 {
-        self.kept(key).await.map_or(0, |kept| kept.len() as u64)
+    pub(crate) async fn count(&self, key: Option<&Vec<u8>>, voice: &Voice) -> u64 {
+        self.kept(key, voice).await.map_or(0, |kept| kept.len() as u64)
     }
 }
 
@@ -192,10 +195,11 @@ impl Ledger {
     /// Takes over what is in the spool. What cannot be taken over stays there.
     pub(crate) async fn drain(&self) {
         let Some(spool) = &self.inner.spool else { return };
-        let kept = match spool.kept(self.inner.digest_key.get()).await {
+        let kept = match spool.kept(self.inner.digest_key.get(), &self.inner.voice).await {
             Ok(kept) => kept,
             Err(problem) => {
-                tracing::warn!("the ledger's spool cannot be read: {problem}");
+                let text = format!("the ledger's spool cannot be read: {problem}");
+                self.tell(Report::warning("spool_unreadable", text));
                 return;
             }
         };
@@ -206,18 +210,26 @@ impl Ledger {
                 // Another process has taken it over.
                 Err(problem) if problem.kind() == io::ErrorKind::NotFound => continue,
                 Err(problem) => {
-                    tracing::warn!("a delivery in the ledger's spool cannot be read: {problem}");
+                    let text =
+                        format!("a delivery in the ledger's spool cannot be read: {problem}");
+                    self.tell(Report::warning("spool_unreadable", text));
                     continue;
                 }
             };
             let Ok(webhook) = self.webhook() else { return };
             // It was verified when it came; only a change of keys makes it fail now.
             let Ok(event) = webhook.verify(&body) else {
-                tracing::warn!("a delivery in the ledger's spool was signed with another key");
+                self.tell(Report::warning(
+                    "spool_of_another_key",
+                    "a delivery stays in the ledger's spool: it was signed with a key that the ledger does \
+                     not know. If the keys were rotated, open it with a webhook that knows the previous \
+                     key, too",
+                ));
                 continue;
             };
             if let Err(problem) = self.store(event, received_at).await {
-                tracing::warn!(code = problem.code(), "a delivery stays in the spool: {problem}");
+                let text = format!("a delivery stays in the ledger's spool: {problem}");
+                self.tell(Report::warning("stays_in_the_spool", text));
                 if problem.kind() == ErrorKind::LedgerUnavailable {
                     return;
                 }

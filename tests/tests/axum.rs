@@ -577,7 +577,7 @@ async fn the_log_says_what_went_wrong_and_shows_nobody_anything() {
     };
     let order_id = receipt.event.order_id();
     let log =
-        traces.wait_for(|traced| tells(&traced.text, "a handler failed", order_id)).await.text;
+        traces.wait_for(|traced| tells(&traced.text, "the handler failed", order_id)).await.text;
     worker.stop().await;
     ledger.close().await;
 

@@ -3,6 +3,7 @@
 mod answer;
 mod event;
 mod payload;
+mod route;
 mod signature;
 
 use std::borrow::Cow;
@@ -10,6 +11,7 @@ use std::fmt;
 
 pub use answer::WebhookAnswer;
 pub use event::{Order, PaymentEvent, Status};
+pub use route::{Arrived, Reception, WebhookRoute};
 
 use crate::amount::Amount;
 use crate::credentials::{ApiKey, ApiSecret};
@@ -76,8 +78,8 @@ impl Webhook {
         Ok(self)
     }
 
-    /// Reads a delivery's body, JSON or form-encoded, and checks its signature. There is no other
-    /// way to a [`PaymentEvent`].
+    /// Reads a delivery's body, JSON, form-encoded or multipart/form-data, and checks its signature.
+    /// There is no other way to a [`PaymentEvent`].
     ///
     /// The signature is computed over the amount's literal text and compared in constant time. If it
     /// does not hold, it is computed over each exactly equal form with up to eight decimals, since the

@@ -16,6 +16,7 @@ use kazawallet::{Amount, Error, ErrorKind, Outcome};
 use tokio::runtime::Handle;
 
 use crate::times;
+use crate::voice::Voice;
 use postgres::Postgres;
 use sqlite::Sqlite;
 use url::Location;
@@ -208,9 +209,9 @@ pub(crate) enum Database {
 
 impl Database {
     /// Opens a database without talking to it yet.
-    pub(crate) fn at(url: &str, runtime: &Handle) -> Result<Self, Error> {
+    pub(crate) fn at(url: &str, runtime: &Handle, voice: &Voice) -> Result<Self, Error> {
         Ok(match url::read(url)? {
-            Location::Sqlite(path) => Self::Sqlite(Sqlite::at(path)),
+            Location::Sqlite(path) => Self::Sqlite(Sqlite::at(path, voice.clone())),
             Location::Postgres(server) => Self::Postgres(Postgres::at(*server, runtime.clone())?),
         })
     }

@@ -12,7 +12,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use kazawallet::{Error, ErrorKind};
+use kazawallet::{Error, ErrorKind, Report};
 use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, ToSql, ffi};
@@ -21,6 +21,7 @@ use tokio::sync::oneshot;
 use super::migrations::Dialect;
 use super::{Durability, PATIENCE, Row, Rows, Statement, Value, closed, error, migrations};
 use crate::times;
+use crate::voice::Voice;
 
 const LOG_IS_GONE: &str = "another SQLite library in this process has opened and closed the ledger's \
                            file, which ends the ledger's locks and removes its log: look at the \
@@ -47,6 +48,7 @@ const PREPARED: usize = 64;
 
 pub(crate) struct Sqlite {
     path: PathBuf,
+    voice: Voice,
     threads: Mutex<Threads>,
     resumed: Condvar,
 }
@@ -98,8 +100,8 @@ enum Role {
 }
 
 impl Sqlite {
-    pub(super) fn at(path: PathBuf) -> Self {
-        Self { path, threads: Mutex::default(), resumed: Condvar::new() }
+    pub(super) fn at(path: PathBuf, voice: Voice) -> Self {
+        Self { path, voice, threads: Mutex::default(), resumed: Condvar::new() }
     }
 
     pub(super) async fn migrate(&self, make: bool) -> Result<Vec<u8>, Error> {
@@ -140,7 +142,7 @@ impl Sqlite {
                 Ok(Ok(rows)) => return Ok(rows),
                 Ok(Err(Failure::Error(problem))) => return Err(problem),
                 Ok(Err(Failure::LogIsGone)) => {
-                    tracing::error!("{LOG_IS_GONE}");
+                    self.voice.tell(Report::error("sqlite_log_is_gone", LOG_IS_GONE));
                     self.lock().stop(); // Whoever asks next opens the file anew.
                 }
                 // Only a thread that panicked leaves a job unanswered.

@@ -23,6 +23,7 @@ mod processing;
 mod quarantine;
 mod receiving;
 mod spool;
+mod voice;
 
 use support::{Database, TestShop};
 
