@@ -229,10 +229,12 @@ impl Ledger {
             };
             if let Err(problem) = self.store(event, received_at).await {
                 let text = format!("a delivery stays in the ledger's spool: {problem}");
-                self.tell(Report::warning("stays_in_the_spool", text));
                 if problem.kind() == ErrorKind::LedgerUnavailable {
+                    // As when it went there: one outage is told once a minute.
+                    self.tell(Report::warning("spooled", text));
                     return;
                 }
+                self.tell(Report::warning("stays_in_the_spool", text));
                 continue;
             }
             let _ = on_the_side(move || fs::remove_file(path)).await;

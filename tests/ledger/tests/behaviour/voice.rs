@@ -167,6 +167,7 @@ async fn a_server_that_is_away_is_told_and_so_is_a_rotation_that_keeps_the_spool
     for _ in 0..3 {
         assert_eq!(ledger.receive(&body).await.unwrap().decision, Decision::Spooled);
     }
+    // Nor do the attempts to take them over say the same again.
     assert_eq!(heard.codes(), [(ReportLevel::Warning, "spooled")]);
     let text = heard.wait_for("spooled").await.text;
     assert!(text.contains("PostgreSQL server cannot be reached"), "{text}");
