@@ -182,7 +182,7 @@ macro_rules! payment_columns {
 }
 pub(crate) use payment_columns;
 
-const BY_ORDER_ID: &str =
+pub(crate) const BY_ORDER_ID: &str =
     concat!("SELECT ", payment_columns!(), " FROM kazawallet_payments WHERE order_id = $1");
 
 impl Payment {

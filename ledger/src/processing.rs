@@ -15,7 +15,7 @@ use tokio::task::{AbortHandle, JoinHandle, JoinSet};
 use crate::database::{Statement, error};
 use crate::handover::Handover;
 use crate::ledger::{Ledger, check_name, storable, unique};
-use crate::payments::{keep_decision, no_payment, payment_columns};
+use crate::payments::{BY_ORDER_ID, keep_decision, no_payment, payment_columns};
 use crate::records::{Payment, Processing};
 use crate::times;
 
@@ -188,10 +188,13 @@ impl Ledger {
             .with(None::<&str>)
             .with(note.map(storable))
             .with(receipt.as_str());
-        let mut answers = self.database().await?.write([again, keep]).await?;
+        // Read with it: a worker may have the payment at once.
+        let by_order_id = Statement::new(BY_ORDER_ID).with(order_id.as_str());
+        let mut answers = self.database().await?.write([again, keep, by_order_id]).await?;
         let _ = answers.next();
         let changed = !answers.next().is_empty();
-        let payment = self.payment(&order_id).await?.ok_or_else(|| no_payment(&order_id))?;
+        let payment = answers.next().pop().map(Payment::read).transpose()?;
+        let payment = payment.ok_or_else(|| no_payment(&order_id))?;
         if !changed {
             return Err(error(ErrorKind::LedgerState, "the payment is not parked"));
         }
