@@ -23,17 +23,10 @@ pub struct Handover {
 
 #[derive(Debug)]
 struct State {
-    held: Mutex<Held>,
+    held: Mutex<Option<Claim>>,
     stopping: watch::Sender<bool>,
     /// The order id of the payment that the handler has.
     handling: watch::Sender<Option<String>>,
-}
-
-#[derive(Debug, Default)]
-struct Held {
-    claim: Option<Claim>,
-    /// Nothing will be handled any more.
-    over: bool,
 }
 
 impl Handover {
@@ -59,10 +52,10 @@ impl Handover {
         let payment = claim.payment().clone();
         let mut held = self.held();
         // What is stopped drops it, and so gives it back: nobody had it.
-        if held.over || *self.state.stopping.borrow() {
+        if *self.state.stopping.borrow() {
             return None;
         }
-        held.claim = Some(claim);
+        *held = Some(claim);
         self.state.handling.send_replace(Some(payment.order_id.clone()));
         Some(payment)
     }
@@ -70,7 +63,7 @@ impl Handover {
     /// Records how the handler ended, and gives what is to be told of it. If the payment was given back
     /// meanwhile, there is nothing to record.
     pub async fn end(&self, end: End<'_>) -> Option<Report> {
-        let claim = self.held().claim.take();
+        let claim = self.held().take();
         let report = match claim {
             Some(claim) => claim.end(end).await,
             None => None,
@@ -115,11 +108,7 @@ impl Handover {
     /// try. Gives whether it had nothing.
     pub async fn give_up(&self) -> bool {
         self.stop();
-        let claim = {
-            let mut held = self.held();
-            held.over = true;
-            held.claim.take()
-        };
+        let claim = self.held().take();
         let Some(claim) = claim else { return true };
         if let Some(report) = claim.end(End::BrokenOff).await {
             self.ledger().tell(report);
@@ -139,7 +128,7 @@ impl Handover {
         &self.claims.ledger
     }
 
-    fn held(&self) -> MutexGuard<'_, Held> {
+    fn held(&self) -> MutexGuard<'_, Option<Claim>> {
         self.state.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
