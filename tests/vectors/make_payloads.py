@@ -27,6 +27,7 @@ API_SECRET = "888B6B8877F8"
 ORDER_ID = "pl_8f2a61c0"
 AMOUNT = "10.50"
 REF = "order-42"
+BOUNDARY = "------------------------d74496d66958873e"
 BOTH = "pl_8f2a61c1"  # an order id whose signature holds both + and /
 
 BOM = b"\xef\xbb\xbf"
@@ -52,44 +53,11 @@ def quoted(text):
     return json.dumps(text, ensure_ascii=False)
 
 
-def json_body(signed=(AMOUNT, ORDER_ID), more="", **wire):
-    """A JSON delivery, signed over the amount and order id in `signed`.
+def delivery(signed, wire, written=str):
+    """The fields of a delivery, signed over the amount and order id in `signed`, as they are written.
 
-    `wire` replaces fields by other JSON text; None leaves a field out.
-    `more` is put behind the last field.
+    `wire` replaces fields by what stands on the wire; None leaves a field out.
     """
-    fields = {
-        "order_id": quoted(ORDER_ID),
-        "secret": quoted(sign(*signed)),
-        "amount": quoted(AMOUNT),
-        "ref": quoted(REF),
-        "status": quoted("fulfilled"),
-        "currency": quoted("USD"),
-    }
-    fields.update(wire)
-    pairs = (f'"{name}": {value}' for name, value in fields.items() if value is not None)
-    return "{" + ", ".join(pairs) + more + "}"
-
-
-def form_body(signed=(AMOUNT, ORDER_ID), more="", **wire):
-    """The same, form-encoded. `wire` gives values as they stand on the wire."""
-    fields = {
-        "order_id": ORDER_ID,
-        "secret": quote_plus(sign(*signed)),
-        "amount": AMOUNT,
-        "ref": REF,
-        "status": "fulfilled",
-        "currency": "USD",
-    }
-    fields.update(wire)
-    pairs = (f"{name}={value}" for name, value in fields.items() if value is not None)
-    return "&".join(pairs) + more
-
-
-def multipart_body(
-    signed=(AMOUNT, ORDER_ID), boundary="------------------------d74496d66958873e", **wire
-):
-    """The same as multipart/form-data, as PHP's cURL sends an array."""
     fields = {
         "order_id": ORDER_ID,
         "secret": sign(*signed),
@@ -98,12 +66,31 @@ def multipart_body(
         "status": "fulfilled",
         "currency": "USD",
     }
-    fields.update(wire)
-    parts = (
-        f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
-        for name, value in fields.items()
-        if value is not None
-    )
+    fields = {name: written(value) for name, value in fields.items()} | wire
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def json_body(signed=(AMOUNT, ORDER_ID), more="", **wire):
+    """A JSON delivery. `wire` gives other JSON text. `more` is put behind the last field."""
+    fields = delivery(signed, wire, quoted)
+    return "{" + ", ".join(f'"{name}": {value}' for name, value in fields.items()) + more + "}"
+
+
+def form_body(signed=(AMOUNT, ORDER_ID), more="", **wire):
+    """The same, form-encoded."""
+    fields = delivery(signed, wire, quote_plus)
+    return "&".join(f"{name}={value}" for name, value in fields.items()) + more
+
+
+def part(name, value, boundary, more=""):
+    """A field of multipart/form-data."""
+    head = f'Content-Disposition: form-data; name="{name}"{more}'
+    return f"--{boundary}\r\n{head}\r\n\r\n{value}\r\n"
+
+
+def multipart_body(signed=(AMOUNT, ORDER_ID), boundary=BOUNDARY, **wire):
+    """The same as multipart/form-data, as PHP's cURL sends an array."""
+    parts = (part(name, value, boundary) for name, value in delivery(signed, wire).items())
     return "".join(parts) + f"--{boundary}--\r\n"
 
 
@@ -225,12 +212,9 @@ def multipart():
         multipart_body(fee="0.10"),
         event(extra={"fee": '"0.10"'}),
     )
-    part = "--{0}\r\nContent-Disposition: form-data; {1}\r\n\r\n{2}\r\n"
-    name = 'name="order_id"'
-    boundary = "------------------------d74496d66958873e"
     good(
         "a file in multipart is no field",
-        part.format(boundary, f'{name}; filename="a.txt"', "pl_other") + multipart_body(),
+        part("order_id", "pl_other", BOUNDARY, '; filename="a.txt"') + multipart_body(),
     )
     good(
         "multipart with more headers",
@@ -251,7 +235,7 @@ def multipart():
     )
     forged("amount changed, multipart", multipart_body(amount="1.50"))
     refused(
-        "a key twice, multipart", part.format(boundary, name, "pl_other") + multipart_body(), None
+        "a key twice, multipart", part("order_id", "pl_other", BOUNDARY) + multipart_body(), None
     )
     refused("amount is missing, multipart", multipart_body(amount=None), "amount")
     refused("order_id is empty, multipart", multipart_body(order_id=""), "order_id")
