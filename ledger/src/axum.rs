@@ -47,8 +47,9 @@
 //!
 //! What went wrong goes to [`tracing`], never into the answer: what was not stored as an error, what was
 //! refused, went to the spool or waits for a person as a warning, and what anybody can cause, such as a
-//! sender that hangs up, as information. What is about no payment is told once a minute. The route reads the body itself, and no extractor of another route can take
-//! the bytes away before. A middleware that reads it must put it back unchanged.
+//! sender that hangs up, as information. What is about no payment is told once a minute. The route reads the
+//! body itself, and no extractor of another route can take the bytes away before. A middleware that reads
+//! it must put it back unchanged.
 
 use axum::routing::MethodRouter;
 use kazawallet::Report;

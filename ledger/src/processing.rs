@@ -24,10 +24,15 @@ const POLL_INTERVAL: Duration = Duration::from_secs(1);
 const MAX_TRIES: u32 = 10;
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10 * 60);
-/// What is kept of a handler that came to no end.
-const BROKEN_OFF: &str = "the handler was broken off before it ended";
 /// The most of a handler's error that is kept.
 const LONGEST_ERROR: usize = 500;
+
+/// What is kept of a handler that came to no end.
+macro_rules! broken_off {
+    () => {
+        "the handler was broken off before it ended"
+    };
+}
 
 /// What is due, oldest first. Two workers of PostgreSQL do not wait for one another.
 macro_rules! due {
@@ -48,7 +53,9 @@ macro_rules! park {
     ($skip:literal) => {
         concat!(
             "UPDATE kazawallet_payments SET processing = 'parked', holder = NULL,
-                last_error = 'the handler was broken off before it ended'
+                last_error = '",
+            broken_off!(),
+            "'
             WHERE tries >= $5 AND order_id IN ",
             due!("true", $skip)
         )
@@ -252,7 +259,7 @@ where
     pub fn start(self) -> Worker {
         let Self { claims, handler } = self;
         let ledger = claims.ledger.clone();
-        let handover = Arc::new(Handover::new(claims));
+        let handover = Handover::new(claims);
         let (working, handler) = (handover.clone(), Arc::new(handler));
         let task = ledger.inner.runtime.clone().spawn(async move {
             while let Some(payment) = working.next().await {
@@ -307,7 +314,7 @@ where
 
 /// A worker that runs. It runs on when this is dropped, until the ledger is closed.
 pub struct Worker {
-    handover: Arc<Handover>,
+    handover: Handover,
     task: JoinHandle<()>,
 }
 
@@ -554,7 +561,7 @@ impl Claim {
     pub async fn end(self, end: End<'_>) -> Option<Report> {
         let (order_id, tries) = (self.payment.order_id.clone(), self.payment.tries);
         let max_tries = self.claims.max_tries;
-        let see = self.claims.ledger.inner.voice.see("parked");
+        let ledger = self.claims.ledger.clone();
         let (recorded, failure) = match end {
             End::Done => (self.done().await, None),
             End::Failed { kind, message } => {
@@ -564,7 +571,7 @@ impl Claim {
                 (recorded, Some(("handler_failed", format!("the handler failed with {kind}"))))
             }
             End::BrokenOff => {
-                let recorded = self.failed(BROKEN_OFF).await;
+                let recorded = self.failed(broken_off!()).await;
                 (recorded, Some(("handler_broken_off", "the handler was broken off".to_owned())))
             }
         };
@@ -581,7 +588,10 @@ impl Claim {
                 let is_last = unrecorded.is_none() && tries >= max_tries;
                 let next = match unrecorded {
                     Some(unrecorded) => unrecorded,
-                    None if is_last => format!("that was the last try: it is parked ({see})"),
+                    None if is_last => {
+                        let see = ledger.inner.voice.see("parked");
+                        format!("that was the last try: it is parked ({see})")
+                    }
                     None => "it comes again".to_owned(),
                 };
                 let text = format!(

@@ -78,14 +78,12 @@ impl Receiver {
                 Reception { report, ..Reception::RECEIVED }
             }
             Err(refused) => {
-                let reception = Reception::refused(&refused.problem);
-                match (reception.report, refused.order_id) {
-                    (Some(report), Some(order_id)) => Reception {
-                        report: Some(report.of_payment(&order_id)),
-                        answer: reception.answer,
-                    },
-                    (report, _) => Reception { report, answer: reception.answer },
-                }
+                let Reception { answer, report } = Reception::refused(&refused.problem);
+                let of_payment = |report: Report| match &refused.order_id {
+                    Some(order_id) => report.of_payment(order_id),
+                    None => report,
+                };
+                Reception { answer, report: report.map(of_payment) }
             }
         };
         self.route().limited(reception, since_the_start())
