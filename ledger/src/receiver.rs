@@ -51,6 +51,8 @@ impl Receiver {
                 Ok(())
             }
             Err(problem) if problem.kind() == ErrorKind::Configuration => Err(problem),
+            // Its owner has closed it meanwhile: a delivery that comes is told.
+            Err(_) if self.ledger.refuse_when_closed().is_err() => Ok(()),
             Err(problem) => {
                 let text =
                     format!("what is in the ledger's quarantine was not verified again: {problem}");
