@@ -7,7 +7,7 @@ use std::thread::{self, ThreadId};
 use tokio::sync::watch;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Metadata, Subscriber};
+use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{Layer, Registry, prelude::*};
@@ -37,6 +37,16 @@ pub struct Traced {
     pub spans: Vec<Span>,
     /// Everything that was said: names, targets, fields, messages.
     pub text: String,
+    /// The reports: the events that have a code.
+    pub told: Vec<Told>,
+}
+
+/// Something that a person should hear.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Told {
+    pub level: String,
+    pub code: String,
+    pub order_id: Option<String>,
 }
 
 impl Traced {
@@ -109,6 +119,17 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Traces {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let mut fields = Fields::default();
         event.record(&mut fields);
+        let field = |name| fields.0.iter().find(|(known, _)| *known == name);
+        if let Some((_, code)) = field("code") {
+            let level = match *event.metadata().level() {
+                Level::WARN => "warning".to_owned(),
+                level => level.as_str().to_lowercase(),
+            };
+            let order_id = field("order_id").map(|(_, id)| id.clone());
+            self.0.send_modify(|traced| {
+                traced.told.push(Told { level, code: code.clone(), order_id })
+            });
+        }
         self.note(event.metadata(), fields.0, None);
     }
 
