@@ -1,7 +1,6 @@
 //! The client and its builder.
 
 use std::fmt;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +13,8 @@ use crate::deposits::Deposits;
 use crate::error::Error;
 use crate::payment_links::PaymentLinks;
 use crate::raw_request::RawRequest;
-use crate::transport;
+use crate::session::{CredentialHeaders, Session};
+use crate::urls::check_base_url;
 use crate::wallets::Wallets;
 use crate::webhook::Webhook;
 use crate::withdrawals::Withdrawals;
@@ -62,23 +62,7 @@ const SIMULATOR_KEY_PREFIX: &str = "sim_";
 ///   outcome. No key, no secret and no person's data is in it.
 #[derive(Clone)]
 pub struct Client {
-    inner: Arc<Inner>,
-}
-
-pub(crate) struct Inner {
-    pub(crate) connections: Connections,
-    pub(crate) base_url: Url,
-    pub(crate) headers: CredentialHeaders,
-    pub(crate) merchant_email: Option<String>,
-    pub(crate) timeout: Duration,
-    pub(crate) max_retries: u32,
-}
-
-/// The credentials as header values, made once.
-pub(crate) struct CredentialHeaders {
-    pub(crate) api_key: HeaderValue,
-    pub(crate) api_secret: Option<HeaderValue>,
-    pub(crate) merchant_email: Option<HeaderValue>,
+    session: Arc<Session>,
 }
 
 impl Client {
@@ -98,22 +82,22 @@ impl Client {
 
     /// Payment links: what a customer pays through.
     pub fn payment_links(&self) -> PaymentLinks<'_> {
-        PaymentLinks::new(self)
+        PaymentLinks::new(&self.session)
     }
 
     /// Withdrawals: paying out of the merchant's wallet.
     pub fn withdrawals(&self) -> Withdrawals<'_> {
-        Withdrawals::new(self)
+        Withdrawals::new(&self.session)
     }
 
     /// The merchant's balances.
     pub fn wallets(&self) -> Wallets<'_> {
-        Wallets::new(self)
+        Wallets::new(&self.session)
     }
 
     /// Deposits into a user's wallet.
     pub fn deposits(&self) -> Deposits<'_> {
-        Deposits::new(self)
+        Deposits::new(&self.session)
     }
 
     /// A request to an endpoint that this crate does not know, such as the virtual cards'.
@@ -137,43 +121,33 @@ impl Client {
     /// # }
     /// ```
     pub fn request(&self, method: Method, path: impl Into<String>) -> RawRequest {
-        RawRequest::new(self.clone(), method, path.into())
+        RawRequest::new(self.session.clone(), method, path.into())
     }
 
     /// The webhook of the client's own key and secret, for the ledger.
     #[doc(hidden)]
     pub fn webhook(&self) -> Result<Webhook, Error> {
         let text = |header: &HeaderValue| header.to_str().unwrap_or_default().to_owned();
-        let secret = transport::required_secret(self)?;
-        Webhook::new(text(&self.inner.headers.api_key), text(secret))
+        let secret = self.session.required_secret()?;
+        Webhook::new(text(&self.session.headers.api_key), text(secret))
     }
 
     /// The time for a whole call, for the ledger.
     #[doc(hidden)]
     pub fn timeout(&self) -> Duration {
-        self.inner.timeout
+        self.session.timeout
     }
 
     /// Scheme, host and port of the base URL, for the ledger: what made a link.
     #[doc(hidden)]
     pub fn origin(&self) -> String {
-        self.inner.base_url.origin().ascii_serialization()
-    }
-
-    pub(crate) fn inner(&self) -> &Inner {
-        &self.inner
+        self.session.base_url.origin().ascii_serialization()
     }
 }
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client")
-            .field("base_url", &self.inner.base_url.as_str())
-            .field("has_api_secret", &self.inner.headers.api_secret.is_some())
-            .field("has_merchant_email", &self.inner.headers.merchant_email.is_some())
-            .field("timeout", &self.inner.timeout)
-            .field("max_retries", &self.inner.max_retries)
-            .finish_non_exhaustive()
+        self.session.show("Client", f)
     }
 }
 
@@ -345,7 +319,7 @@ impl ClientBuilder {
             },
         )?;
         Ok(Client {
-            inner: Arc::new(Inner {
+            session: Arc::new(Session {
                 connections,
                 base_url,
                 headers: CredentialHeaders {
@@ -416,41 +390,4 @@ fn positive(option: &str, duration: Duration) -> Result<Duration, Error> {
         return Err(Error::configuration(format!("`{option}` must be longer than zero")));
     }
     Ok(duration)
-}
-
-fn check_base_url(text: &str, worthless_key: bool) -> Result<Url, Error> {
-    let refused = |problem: &str| {
-        Error::configuration(format!(
-            "the base URL {problem}: leave it out to talk to the provider, or give one such as \
-             http://127.0.0.1:8787/wallet for a simulator on this machine"
-        ))
-    };
-    let url = Url::parse(text).map_err(|error| refused("cannot be read").with_source(error))?;
-    match url.scheme() {
-        "https" => {}
-        "http" if worthless_key || is_loopback(&url) => {}
-        "http" => {
-            return Err(refused("is not https, which would send the key in clear"));
-        }
-        _ => return Err(refused("is not https")),
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(refused("holds a user name or a password"));
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        return Err(refused("has a query or a fragment"));
-    }
-    Ok(url)
-}
-
-/// Whether a URL's host is this machine itself.
-pub(crate) fn is_loopback(url: &Url) -> bool {
-    let Some(host) = url.host_str() else { return false };
-    match host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
-        Ok(address) => address.to_canonical().is_loopback(),
-        Err(_) => {
-            let name = host.trim_end_matches('.');
-            name == "localhost" || name.ends_with(".localhost")
-        }
-    }
 }

@@ -10,8 +10,8 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use tokio::runtime;
 
-use crate::client::is_loopback;
 use crate::error::Error;
+use crate::urls::is_loopback;
 
 /// Shorter than the time for which usual servers and proxies keep a quiet connection.
 const KEEP_IDLE: Duration = Duration::from_secs(20);

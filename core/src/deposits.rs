@@ -1,27 +1,28 @@
 //! Deposits into a user's wallet: `POST /createDepositRequest`.
 
 use std::fmt;
+use std::sync::Arc;
 
 use reqwest::Method;
 use serde::Serialize;
 
 use crate::amount::Amount;
-use crate::client::Client;
 use crate::error::Error;
 use crate::payment_methods::{Fields, PaymentMethod};
 use crate::request_fields::{self, json};
 use crate::response::Response;
-use crate::transport::{self, Call, Credentials, Policy, Request};
+use crate::session::Session;
+use crate::transport::{Call, Credentials, Policy, Request};
 
-/// Deposits into users' wallets; see [`Client::deposits`].
+/// Deposits into users' wallets; see [`Client::deposits`](crate::Client::deposits).
 #[derive(Debug, Clone, Copy)]
 pub struct Deposits<'a> {
-    client: &'a Client,
+    session: &'a Arc<Session>,
 }
 
 impl<'a> Deposits<'a> {
-    pub(crate) fn new(client: &'a Client) -> Self {
-        Self { client }
+    pub(crate) fn new(session: &'a Arc<Session>) -> Self {
+        Self { session }
     }
 
     /// Asks for a deposit into a user's wallet. Needs the client's API secret and merchant email.
@@ -33,7 +34,7 @@ impl<'a> Deposits<'a> {
     /// As [`Withdrawals::create`](crate::Withdrawals::create); besides, `user_email` is refused
     /// where it is no email.
     pub fn create(&self, deposit: CreateDeposit) -> Call<Deposit> {
-        Call::new(self.client, deposit.into_request(self.client), |response, _| {
+        Call::new(self.session, deposit.into_request(self.session), |response, _| {
             Deposit::read(response)
         })
     }
@@ -81,8 +82,8 @@ impl CreateDeposit {
         self
     }
 
-    fn into_request(self, client: &Client) -> Result<Request, Error> {
-        let merchant_email = transport::required_email(client)?;
+    fn into_request(self, session: &Session) -> Result<Request, Error> {
+        let merchant_email = session.required_email()?;
         request_fields::check_money(&self.amount, &self.currency)?;
         if !self.user_email.contains('@') {
             return Err(Error::validation("user_email", "it is not an email address"));

@@ -78,7 +78,11 @@ mod request_fields;
 #[cfg(feature = "client")]
 mod response;
 #[cfg(feature = "client")]
+mod session;
+#[cfg(feature = "client")]
 mod transport;
+#[cfg(feature = "client")]
+mod urls;
 #[cfg(feature = "client")]
 mod wallets;
 mod webhook;

@@ -1,16 +1,18 @@
 //! Payment links: `POST /createPaymentLink`.
 
 use std::fmt;
+use std::sync::Arc;
 
 use reqwest::{Method, Url};
 use serde::Serialize;
 
 use crate::amount::{Amount, MOST_SIGNED_DECIMALS};
-use crate::client::{Client, is_loopback};
 use crate::error::Error;
 use crate::request_fields::{self, json};
 use crate::response::{Object, Response};
-use crate::transport::{self, Call, Credentials, Policy, Request};
+use crate::session::Session;
+use crate::transport::{Call, Credentials, Policy, Request};
+use crate::urls::is_loopback;
 
 /// Where a link's address has been seen, the documentation being silent; each of them also inside
 /// `data`.
@@ -18,15 +20,15 @@ const URL_FIELDS: [&str; 5] = ["url", "paymentLink", "link", "payment_url", "pay
 /// Where a link's id has been seen: `id` in the provider's own code, `order_id` in an integration's.
 const ID_FIELDS: [&str; 2] = ["order_id", "id"];
 
-/// Makes payment links; see [`Client::payment_links`].
+/// Makes payment links; see [`Client::payment_links`](crate::Client::payment_links).
 #[derive(Debug, Clone, Copy)]
 pub struct PaymentLinks<'a> {
-    client: &'a Client,
+    session: &'a Arc<Session>,
 }
 
 impl<'a> PaymentLinks<'a> {
-    pub(crate) fn new(client: &'a Client) -> Self {
-        Self { client }
+    pub(crate) fn new(session: &'a Arc<Session>) -> Self {
+        Self { session }
     }
 
     /// Makes a link through which a customer pays. Needs the client's merchant email.
@@ -51,7 +53,7 @@ impl<'a> PaymentLinks<'a> {
     ///   [`RateLimit`](crate::ErrorKind::RateLimit), [`Server`](crate::ErrorKind::Server),
     ///   [`Api`](crate::ErrorKind::Api).
     pub fn create(&self, link: CreatePaymentLink) -> Call<PaymentLink> {
-        Call::new(self.client, link.into_request(self.client), PaymentLink::read)
+        Call::new(self.session, link.into_request(self.session), PaymentLink::read)
     }
 }
 
@@ -99,8 +101,8 @@ impl CreatePaymentLink {
         (&self.amount, &self.currency, self.reference.as_deref())
     }
 
-    fn into_request(self, client: &Client) -> Result<Request, Error> {
-        let email = transport::required_email(client)?;
+    fn into_request(self, session: &Session) -> Result<Request, Error> {
+        let email = session.required_email()?;
         request_fields::check_money(&self.amount, &self.currency)?;
         check_signable(&self.amount)?;
         if let Some(reference) = &self.reference {

@@ -1,32 +1,33 @@
 //! Requests to endpoints that this crate does not know.
 
 use std::fmt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use reqwest::Method;
 use serde::Serialize;
 
-use crate::client::Client;
 use crate::error::Error;
 use crate::request_fields;
 use crate::response::Response;
+use crate::session::Session;
 use crate::transport::{Call, Credentials, Policy, Request};
 
 const METHODS: [Method; 5] =
     [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
 
-/// A request to any endpoint; see [`Client::request`].
+/// A request to any endpoint; see [`Client::request`](crate::Client::request).
 #[must_use = "a request does nothing until it is sent"]
 pub struct RawRequest {
-    client: Client,
+    session: Arc<Session>,
     method: Method,
     path: String,
     json: Option<Result<Bytes, Error>>,
 }
 
 impl RawRequest {
-    pub(crate) fn new(client: Client, method: Method, path: String) -> Self {
-        Self { client, method, path, json: None }
+    pub(crate) fn new(session: Arc<Session>, method: Method, path: String) -> Self {
+        Self { session, method, path, json: None }
     }
 
     /// A JSON body. Put money into it as text, not as a float.
@@ -47,8 +48,8 @@ impl RawRequest {
     ///   [`Withdrawals::create`](crate::Withdrawals::create); but it sends what credentials the
     ///   client has, and asks for none.
     pub fn send(self) -> Call<Response> {
-        let client = self.client.clone();
-        Call::new(&client, self.into_request(), |response, _| read(response))
+        let session = self.session.clone();
+        Call::new(&session, self.into_request(), |response, _| read(response))
     }
 
     fn into_request(self) -> Result<Request, Error> {

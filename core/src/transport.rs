@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
@@ -16,11 +17,11 @@ use tracing::instrument::WithSubscriber;
 use tracing::{Instrument, Span, field};
 
 use crate::call_watch::CallWatch;
-use crate::client::Client;
 use crate::departure::{Departure, LastMoment, ObservedBody};
 use crate::error::{Error, ErrorKind, Outcome};
 use crate::mask::Mask;
 use crate::response::{self, Cause, Failure, Response};
+use crate::session::Session;
 
 const MAX_RESPONSE: usize = 1024 * 1024;
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
@@ -82,7 +83,7 @@ pub(crate) type Reader<T> = fn(&Response, &Url) -> Result<T, &'static str>;
 /// withdrawal or a deposit, which runs to its end on a task of its own.
 #[must_use = "a call does nothing until it is awaited"]
 pub struct Call<T> {
-    client: Client,
+    session: Arc<Session>,
     request: Result<Request, Error>,
     read: Reader<T>,
     timeout: Option<Duration>,
@@ -90,14 +91,18 @@ pub struct Call<T> {
 }
 
 impl<T> Call<T> {
-    pub(crate) fn new(client: &Client, request: Result<Request, Error>, read: Reader<T>) -> Self {
+    pub(crate) fn new(
+        session: &Arc<Session>,
+        request: Result<Request, Error>,
+        read: Reader<T>,
+    ) -> Self {
         let watch = match &request {
             Ok(request) => {
                 CallWatch::new(request.endpoint.clone(), request.policy == Policy::Payout)
             }
             Err(_) => CallWatch::new(Cow::default(), false),
         };
-        Self { client: client.clone(), request, read, timeout: None, watch }
+        Self { session: session.clone(), request, read, timeout: None, watch }
     }
 
     /// The time for this call, all tries included, in place of the client's.
@@ -141,7 +146,8 @@ impl<T: Send + 'static> IntoFuture for Call<T> {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let exchange = Exchange::prepare(self.client, self.request?, self.timeout, self.watch)?;
+            let exchange =
+                Exchange::prepare(self.session, self.request?, self.timeout, self.watch)?;
             let payout = exchange.request.policy == Policy::Payout;
             let (span, watch) = (exchange.span.clone(), exchange.watch.clone());
             let run = exchange.run(self.read).instrument(span);
@@ -166,7 +172,7 @@ impl<T: Send + 'static> IntoFuture for Call<T> {
 
 /// One call: its tries, within its time.
 struct Exchange {
-    client: Client,
+    session: Arc<Session>,
     request: Request,
     url: Url,
     headers: HeaderMap,
@@ -177,7 +183,7 @@ struct Exchange {
 
 impl Exchange {
     fn prepare(
-        client: Client,
+        session: Arc<Session>,
         request: Request,
         timeout: Option<Duration>,
         watch: CallWatch,
@@ -187,12 +193,12 @@ impl Exchange {
                 "no tokio runtime: await the call inside one, with I/O and time enabled",
             ));
         }
-        let timeout = timeout.unwrap_or(client.inner().timeout).min(LONGEST_TIMEOUT);
+        let timeout = timeout.unwrap_or(session.timeout).min(LONGEST_TIMEOUT);
         if timeout.is_zero() {
             return Err(Error::validation("timeout", "it must be longer than zero"));
         }
-        let headers = headers(&client, &request)?;
-        let url = url_of(&client.inner().base_url, &request)?;
+        let headers = headers(&session, &request)?;
+        let url = url_of(&session.base_url, &request)?;
         let span = tracing::info_span!(
             "kazawallet.call",
             endpoint = %request.endpoint,
@@ -203,7 +209,7 @@ impl Exchange {
         );
         // It is made from here on, also where its task has yet to begin and nobody waits any more.
         watch.tries(1);
-        Ok(Self { client, request, url, headers, timeout, span, watch })
+        Ok(Self { session, request, url, headers, timeout, span, watch })
     }
 
     async fn run<T>(self, read: Reader<T>) -> Result<T, Error> {
@@ -249,7 +255,7 @@ impl Exchange {
             let pause = failure.error.retry_after().unwrap_or_else(|| backoff(attempt));
             let in_time = Instant::now().checked_add(pause).is_some_and(|then| then < deadline);
             let again = self.request.policy.retries(failure.cause)
-                && attempt <= self.client.inner().max_retries
+                && attempt <= self.session.max_retries
                 && in_time;
             if !again {
                 return Err(failure.error);
@@ -300,8 +306,7 @@ impl Exchange {
         // since its outcome would be unknown; and a second try should not meet another.
         let fresh = self.request.policy == Policy::Payout || attempt > 1;
         let mut response = self
-            .client
-            .inner()
+            .session
             .connections
             .http(fresh)
             .request(self.request.method.clone(), self.url.clone())
@@ -378,13 +383,13 @@ fn given_up() -> Error {
         .with_outcome(Outcome::NotSent)
 }
 
-fn headers(client: &Client, request: &Request) -> Result<HeaderMap, Error> {
-    let known = &client.inner().headers;
+fn headers(session: &Session, request: &Request) -> Result<HeaderMap, Error> {
+    let known = &session.headers;
     let (secret, email) = match request.credentials {
         Credentials::Key => (None, None),
-        Credentials::KeyAndSecret => (Some(required_secret(client)?), None),
+        Credentials::KeyAndSecret => (Some(session.required_secret()?), None),
         Credentials::KeySecretAndEmail => {
-            (Some(required_secret(client)?), Some(required_email_header(client)?))
+            (Some(session.required_secret()?), Some(session.required_email_header()?))
         }
         Credentials::Whatever => (known.api_secret.as_ref(), known.merchant_email.as_ref()),
     };
@@ -401,34 +406,6 @@ fn headers(client: &Client, request: &Request) -> Result<HeaderMap, Error> {
         headers.insert("merchant-email", email.clone());
     }
     Ok(headers)
-}
-
-pub(crate) fn required_secret(client: &Client) -> Result<&HeaderValue, Error> {
-    client.inner().headers.api_secret.as_ref().ok_or_else(|| {
-        Error::missing(
-            "api_secret",
-            "this call needs it: give it when the client is built, or set KAZAWALLET_API_SECRET, \
-             which is read only where the key came from KAZAWALLET_API_KEY. The provider's support \
-             hands it out",
-        )
-    })
-}
-
-fn required_email_header(client: &Client) -> Result<&HeaderValue, Error> {
-    client.inner().headers.merchant_email.as_ref().ok_or_else(missing_email)
-}
-
-/// The merchant's email, for the calls that name it.
-pub(crate) fn required_email(client: &Client) -> Result<&str, Error> {
-    client.inner().merchant_email.as_deref().ok_or_else(missing_email)
-}
-
-fn missing_email() -> Error {
-    Error::missing(
-        "merchant_email",
-        "this call needs it: give the email of the merchant's Kazawallet account when the client is \
-         built, or set KAZAWALLET_MERCHANT_EMAIL",
-    )
 }
 
 /// The pause before the next try: exponential, with full jitter.

@@ -1,23 +1,24 @@
 //! The merchant's balances: `GET /get-merchant-wallets`.
 
 use std::ops::Deref;
+use std::sync::Arc;
 
 use reqwest::Method;
 
 use crate::amount::Amount;
-use crate::client::Client;
 use crate::response::{Object, Response};
+use crate::session::Session;
 use crate::transport::{Call, Credentials, Policy, Request};
 
-/// Reads balances; see [`Client::wallets`].
+/// Reads balances; see [`Client::wallets`](crate::Client::wallets).
 #[derive(Debug, Clone, Copy)]
 pub struct Wallets<'a> {
-    client: &'a Client,
+    session: &'a Arc<Session>,
 }
 
 impl<'a> Wallets<'a> {
-    pub(crate) fn new(client: &'a Client) -> Self {
-        Self { client }
+    pub(crate) fn new(session: &'a Arc<Session>) -> Self {
+        Self { session }
     }
 
     /// Lists the merchant's wallets, one a currency. Needs the client's API secret and merchant
@@ -48,7 +49,7 @@ impl<'a> Wallets<'a> {
             credentials: Credentials::KeySecretAndEmail,
             json: None,
         };
-        Call::new(self.client, Ok(request), |response, _| WalletList::read(response))
+        Call::new(self.session, Ok(request), |response, _| WalletList::read(response))
     }
 }
 

@@ -1,27 +1,28 @@
 //! Withdrawals, the payouts: `POST /createWithdrawalRequest`.
 
 use std::fmt;
+use std::sync::Arc;
 
 use reqwest::Method;
 use serde::Serialize;
 
 use crate::amount::Amount;
-use crate::client::Client;
 use crate::error::Error;
 use crate::payment_methods::{Fields, PaymentMethod};
 use crate::request_fields::{self, json};
 use crate::response::Response;
-use crate::transport::{self, Call, Credentials, Policy, Request};
+use crate::session::Session;
+use crate::transport::{Call, Credentials, Policy, Request};
 
-/// Pays out of the merchant's wallet; see [`Client::withdrawals`].
+/// Pays out of the merchant's wallet; see [`Client::withdrawals`](crate::Client::withdrawals).
 #[derive(Debug, Clone, Copy)]
 pub struct Withdrawals<'a> {
-    client: &'a Client,
+    session: &'a Arc<Session>,
 }
 
 impl<'a> Withdrawals<'a> {
-    pub(crate) fn new(client: &'a Client) -> Self {
-        Self { client }
+    pub(crate) fn new(session: &'a Arc<Session>) -> Self {
+        Self { session }
     }
 
     /// Pays out. Needs the client's API secret and merchant email.
@@ -60,7 +61,7 @@ impl<'a> Withdrawals<'a> {
     ///   [`AccountBlocked`](crate::ErrorKind::AccountBlocked),
     ///   [`RateLimit`](crate::ErrorKind::RateLimit), [`Api`](crate::ErrorKind::Api).
     pub fn create(&self, withdrawal: CreateWithdrawal) -> Call<Withdrawal> {
-        Call::new(self.client, withdrawal.into_request(self.client), |response, _| {
+        Call::new(self.session, withdrawal.into_request(self.session), |response, _| {
             Withdrawal::read(response)
         })
     }
@@ -105,8 +106,8 @@ impl CreateWithdrawal {
         (&self.amount, &self.currency, self.payment_method.id())
     }
 
-    fn into_request(self, client: &Client) -> Result<Request, Error> {
-        let email = transport::required_email(client)?;
+    fn into_request(self, session: &Session) -> Result<Request, Error> {
+        let email = session.required_email()?;
         request_fields::check_money(&self.amount, &self.currency)?;
         let method = self.payment_method.checked(&self.amount, &self.currency)?;
         let body = Body {
