@@ -53,6 +53,8 @@ mod amount;
 #[cfg(feature = "axum")]
 pub mod axum;
 #[cfg(feature = "client")]
+mod backoff;
+#[cfg(feature = "client")]
 mod call_watch;
 #[cfg(feature = "client")]
 mod client;
@@ -101,6 +103,9 @@ pub use report::{Report, ReportLevel, ReportLimit};
 pub use webhook::{Arrived, Reception, WebhookRoute};
 pub use webhook::{Order, PaymentEvent, Status, Webhook, WebhookAnswer};
 
+#[cfg(feature = "client")]
+#[doc(hidden)]
+pub use backoff::backoff;
 #[cfg(feature = "client")]
 pub use call_watch::CallWatch;
 #[cfg(feature = "client")]

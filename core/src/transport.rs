@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use tracing::instrument::WithSubscriber;
 use tracing::{Instrument, Span, field};
 
+use crate::backoff::backoff;
 use crate::call_watch::CallWatch;
 use crate::departure::{Departure, LastMoment, ObservedBody};
 use crate::error::{Error, ErrorKind, Outcome};
@@ -252,7 +253,10 @@ impl Exchange {
             }
             may_have_happened |= failure.error.outcome() == Some(Outcome::Unknown);
 
-            let pause = failure.error.retry_after().unwrap_or_else(|| backoff(attempt));
+            let pause = failure
+                .error
+                .retry_after()
+                .unwrap_or_else(|| backoff(FIRST_PAUSE, LONGEST_PAUSE, attempt));
             let in_time = Instant::now().checked_add(pause).is_some_and(|then| then < deadline);
             let again = self.request.policy.retries(failure.cause)
                 && attempt <= self.session.max_retries
@@ -406,13 +410,6 @@ fn headers(session: &Session, request: &Request) -> Result<HeaderMap, Error> {
         headers.insert("merchant-email", email.clone());
     }
     Ok(headers)
-}
-
-/// The pause before the next try: exponential, with full jitter.
-fn backoff(attempt: u32) -> Duration {
-    let doubled = 2u32.saturating_pow(attempt.saturating_sub(1));
-    let longest = FIRST_PAUSE.saturating_mul(doubled).min(LONGEST_PAUSE);
-    longest.mul_f64(fastrand::f64())
 }
 
 fn timed_out(left: &Departure, timeout: Duration) -> Failure {

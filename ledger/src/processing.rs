@@ -9,7 +9,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kazawallet::{Error, ErrorKind, Report};
+use kazawallet::{Error, ErrorKind, Report, backoff};
 use tokio::task::{AbortHandle, JoinHandle, JoinSet};
 
 use crate::database::{Statement, error};
@@ -453,9 +453,7 @@ impl Claims {
     }
 
     fn pause_after(&self, tries: u32) -> Duration {
-        let doubled = 2u32.saturating_pow(tries.saturating_sub(1));
-        let longest = self.first_pause.saturating_mul(doubled).min(LONGEST_PAUSE);
-        longest.mul_f64(fastrand::f64())
+        backoff(self.first_pause, LONGEST_PAUSE, tries)
     }
 }
 
