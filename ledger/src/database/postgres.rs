@@ -20,8 +20,6 @@ use super::migrations::Dialect;
 use super::url::Server;
 use super::{Durability, PATIENCE, Row, Rows, Statement, Value, closed, error, migrations};
 use crate::times;
-
-const DIALECT: Dialect = Dialect { bytes: "BYTEA", by_key: "", unique: "UNIQUE" };
 /// Connections of one process.
 const CONNECTIONS: usize = 8;
 /// How often a transaction is run that another one got in the way of.
@@ -115,7 +113,7 @@ impl Postgres {
             return Err(migrations::no_ledger_yet());
         }
         if version != Some(migrations::LATEST) {
-            migrations::after(version.unwrap_or_default(), &DIALECT)?;
+            migrations::after(version.unwrap_or_default(), Dialect::Postgres)?;
             let transaction = connection
                 .build_transaction()
                 .isolation_level(IsolationLevel::ReadCommitted)
@@ -126,7 +124,7 @@ impl Postgres {
             transaction.batch_execute(&lock).await.map_err(of_postgres)?;
             // Another process may have been faster.
             let version = self::version(&transaction).await?;
-            for statement in migrations::after(version.unwrap_or_default(), &DIALECT)? {
+            for statement in migrations::after(version.unwrap_or_default(), Dialect::Postgres)? {
                 transaction.batch_execute(&statement).await.map_err(of_postgres)?;
             }
             let done = match version {

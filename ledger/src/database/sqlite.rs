@@ -34,7 +34,6 @@ const READ_ONLY: &str = "the ledger's database cannot be written: its file, and 
 const CANNOT_GROW: [i32; 2] = [ffi::SQLITE_IOERR_WRITE, ffi::SQLITE_IOERR_SHMSIZE];
 /// The most transactions that are written as one.
 const GROUP: usize = 64;
-const DIALECT: Dialect = Dialect { bytes: "BLOB", by_key: " WITHOUT ROWID", unique: "" };
 /// A commit returns when the disk has it.
 const DURABLE: &str = "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 1000";
 /// A commit waits for no disk, not even to move the log into the file. (`OFF` would let a log begin anew
@@ -422,7 +421,7 @@ fn open(role: Role, path: &Path, log_of_unknown: Option<&Path>) -> Result<Connec
 /// Before anything is written, and be it the mode of the journal.
 fn refuse_newer(connection: &Connection, has_log: bool) -> Result<(), Error> {
     let known = version(connection)
-        .and_then(|version| migrations::after(version.unwrap_or_default(), &DIALECT));
+        .and_then(|version| migrations::after(version.unwrap_or_default(), Dialect::Sqlite));
     if known.is_err() && has_log {
         // What a newer version has left in its log is for it to move into the file.
         let keep_out = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
@@ -547,7 +546,7 @@ fn migrate(connection: &Connection) -> Result<Vec<Rows>, Error> {
         connection.execute_batch("BEGIN IMMEDIATE").map_err(of_sqlite)?;
         // Another process may have been faster.
         let version = self::version(connection)?;
-        for statement in migrations::after(version.unwrap_or_default(), &DIALECT)? {
+        for statement in migrations::after(version.unwrap_or_default(), Dialect::Sqlite)? {
             connection.execute_batch(&statement).map_err(of_sqlite)?;
         }
         let done = match version {
