@@ -306,13 +306,12 @@ impl ClientBuilder {
                  simulator's, or set KAZAWALLET_BASE_URL",
             ));
         }
+        let connect_timeout =
+            positive("connect_timeout", self.connect_timeout.unwrap_or(DEFAULT_CONNECT_TIMEOUT))?;
         let connections = Connections::to(
             &base_url,
             ConnectOptions {
-                connect_timeout: positive(
-                    "connect_timeout",
-                    self.connect_timeout.unwrap_or(DEFAULT_CONNECT_TIMEOUT),
-                )?,
+                connect_timeout,
                 proxy: self.proxy,
                 root_certificates: self.root_certificates,
                 user_agent: user_agent(self.language, self.app_name.as_deref())?,
@@ -328,6 +327,7 @@ impl ClientBuilder {
                     merchant_email: merchant_email_header,
                 },
                 merchant_email: self.merchant_email,
+                connect_timeout,
                 timeout: positive("timeout", self.timeout.unwrap_or(DEFAULT_TIMEOUT))?,
                 max_retries: self.max_retries.unwrap_or(DEFAULT_MAX_RETRIES),
             }),

@@ -2,11 +2,11 @@
 
 use std::error::Error as StdError;
 use std::fmt;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -62,6 +62,19 @@ impl Departure {
     /// Asked when the try has failed: whether it had left. If not, it never will.
     pub(crate) fn happened(&self) -> bool {
         self.settle(CALLED_OFF) == LEFT
+    }
+
+    /// Waits for what sends the request. If nothing has left within this time, the try is called off, and
+    /// there is no output.
+    ///
+    /// A request that is given to a kept connection at the very moment at which that ends can be forgotten
+    /// by both (hyper's issue 4122): nothing else would end the wait for it.
+    pub(crate) async fn within<F: Future>(&self, limit: Duration, sending: F) -> Option<F::Output> {
+        let mut sending = pin!(sending);
+        if let Ok(output) = tokio::time::timeout(limit, &mut sending).await {
+            return Some(output);
+        }
+        if self.happened() { Some(sending.await) } else { None }
     }
 
     fn called_off(&self) -> bool {
@@ -125,6 +138,7 @@ impl Body for ObservedBody {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
@@ -168,6 +182,25 @@ mod tests {
                 assert_eq!(left.happened(), may_leave);
             }
         }
+    }
+
+    #[test]
+    fn what_nobody_takes_up_is_called_off() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+        runtime.unwrap().block_on(async {
+            let limit = Duration::from_millis(1);
+            let left = Departure::default();
+            assert_eq!(left.within(limit, std::future::pending::<()>()).await, None);
+            assert!(!left.happened());
+
+            let left = Departure::default();
+            let answered = async {
+                assert!(left.leaves());
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            };
+            assert_eq!(left.within(limit, answered).await, Some(()));
+            assert!(left.happened());
+        });
     }
 
     /// The connection runs on a task of its own: it may come to the body just after the caller's

@@ -16,6 +16,7 @@ pub(crate) struct Session {
     pub(crate) headers: CredentialHeaders,
     pub(crate) merchant_email: Option<String>,
     pub(crate) timeout: Duration,
+    pub(crate) connect_timeout: Duration,
     pub(crate) max_retries: u32,
 }
 

@@ -27,6 +27,8 @@ use crate::session::Session;
 const MAX_RESPONSE: usize = 1024 * 1024;
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(8);
+/// A connection that is there takes a request up at once.
+const TO_TAKE_UP: Duration = Duration::from_secs(1);
 /// Longer than anybody waits, and short enough to add to a clock.
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// The rows of the retry rule.
@@ -309,7 +311,7 @@ impl Exchange {
         // A connection from the pool may have gone stale unnoticed. A payout must not meet one,
         // since its outcome would be unknown; and a second try should not meet another.
         let fresh = self.request.policy == Policy::Payout || attempt > 1;
-        let mut response = self
+        let sending = self
             .session
             .connections
             .http(fresh)
@@ -319,9 +321,12 @@ impl Exchange {
                 data: self.request.json.clone(),
                 left: left.clone(),
             }))
-            .send()
-            .await
-            .map_err(|error| unanswered(error, left, &self.url))?;
+            .send();
+        let limit = self.session.connect_timeout.saturating_add(TO_TAKE_UP);
+        let Some(sent) = left.within(limit, sending).await else {
+            return Err(not_taken_up(limit, &self.url));
+        };
+        let mut response = sent.map_err(|error| unanswered(error, left, &self.url))?;
         self.watch.is_answered(response.status().as_u16());
         self.span.record("status", response.status().as_u16());
 
@@ -429,6 +434,15 @@ fn timed_out(left: &Departure, timeout: Duration) -> Failure {
                 .with_outcome(Outcome::NotSent),
         }
     }
+}
+
+/// A request that no connection has begun to write.
+fn not_taken_up(limit: Duration, url: &Url) -> Failure {
+    let server = url.authority();
+    let said =
+        format!("no connection to {server} took the request within {limit:?}; nothing was sent");
+    let error = Error::new(ErrorKind::Timeout, said).with_outcome(Outcome::NotSent);
+    Failure { cause: Cause::NotSent, error }
 }
 
 /// A try to which the network gave no whole answer.
