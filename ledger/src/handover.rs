@@ -117,6 +117,20 @@ impl Handover {
         false
     }
 
+    /// The worker ends. What it was about to hand to its handler is given back. A problem is why it ends
+    /// although nobody stopped it, which is told.
+    pub fn leave(&self, problem: Option<&str>) {
+        if let Some(problem) = problem.filter(|_| !*self.state.stopping.borrow()) {
+            let text = format!(
+                "a worker ended although nobody stopped it, so payments may wait: {problem}"
+            );
+            self.ledger().tell(Report::error("worker_ended", text));
+        }
+        self.stop();
+        drop(self.held().take());
+        self.state.handling.send_replace(None);
+    }
+
     fn tell_what_is_waited_for(&self, order_id: &str) {
         let text = format!(
             "a worker is being stopped, and waits for the handler of the payment {order_id} to end"

@@ -137,13 +137,28 @@ impl WebhookRoute {
     /// the kind of the handler's error, whose message may hold anybody's data.
     pub fn handler_failed(event: &PaymentEvent, kind: &str) -> Reception {
         let (status, amount) = (event.status(), event.amount());
-        let currency = event.currency().unwrap_or_default();
+        let currency = event.currency().map(|code| format!(" {code}")).unwrap_or_default();
         let text = format!(
-            "the handler failed for the order id {} ({status}, {amount} {currency}), \
+            "the handler failed for the order id {} ({status}, {amount}{currency}), \
              which will not come again: {kind}",
             event.order_id(),
         );
         Reception::not_processed(Report::error("handler_failed", text).of_payment(event.order_id()))
+    }
+
+    /// The answer if what stores deliveries could not be opened. `problem` shows nobody's data.
+    pub fn not_opened(&self, problem: &str, now: Duration) -> Reception {
+        let text = format!(
+            "a delivery could not be stored, and will not come again: the ledger could not be opened: \
+             {problem}"
+        );
+        self.limited(Reception::not_processed(Report::error("ledger_not_opened", text)), now)
+    }
+
+    /// What is told if deliveries are stored, and no worker hands them to the handler.
+    pub fn worker_not_started(problem: &str) -> Report {
+        let text = format!("the worker could not be started, so payments wait: {problem}");
+        Report::error("worker_not_started", text)
     }
 
     /// The reception with its report, if that is to be told now.
