@@ -47,6 +47,7 @@ ON_EACH = (
     ),
     f"{TESTS / 'test_frameworks.py'}::test_every_route_answers_as_the_table_says[starlette-documented]",
 )
+ADAPTERS = ("aiohttp", "asgi", "django", "flask", "starlette")
 TARGET = REPOSITORY / os.environ.get("CARGO_TARGET_DIR", "target")
 PROGRAM_SUFFIX = ".exe" if os.name == "nt" else ""
 SCRIPTED_SIMULATOR = TARGET / "debug" / f"kazawallet-simulator{PROGRAM_SUFFIX}"
@@ -355,7 +356,7 @@ def problems_of(wheel: Path) -> list[str]:
         wanted = [
             "kazawallet/py.typed",
             "kazawallet/_kazawallet.pyi",
-            *(f"kazawallet/contrib/{name}.py" for name in ("starlette", "flask", "django")),
+            *(f"kazawallet/contrib/{name}.py" for name in ADAPTERS),
             "pytest_kazawallet/py.typed",
             f"{metadata}/licenses/LICENSE-APACHE",
             f"{metadata}/licenses/LICENSE-MIT",

@@ -7,17 +7,8 @@ import sys
 from concurrent.futures import Future
 
 from ._async_client import AsyncClient
-from ._errors import KazawalletError
 from ._kazawallet import OpenedLedger
-from ._ledger import (
-    connection_of,
-    described,
-    log_ended_worker,
-    log_failure,
-    log_unrecorded,
-    only_opened,
-    refuse_handler,
-)
+from ._ledger import BREAKS_OFF, connection_of, described, only_opened, refuse_handler, told
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,9 +22,8 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from ._kazawallet import (
-        Claimed,
-        Claims,
         Conflict,
+        Handover,
         LedgerCall,
         OrderLink,
         OrderRecord,
@@ -157,9 +147,9 @@ class AsyncLedger:
         awaited to start it.
 
         Arguments and errors are those of `Ledger.process`, but that the handler is an `async def`. Each call
-        of it is a task. It is cancelled with the worker, which gives the payment back. A cancellation of
-        anything else that comes out of the handler is a failed try. A `SystemExit` ends the event loop, as it
-        always does, and gives the payment back.
+        of it is a task, which is cancelled with the worker. A `CancelledError`, a `SystemExit` or a
+        `KeyboardInterrupt` that comes out of it breaks the handler off, which counts as a failed try. The
+        last two then end the event loop, as they always do.
 
         >>> import asyncio, tempfile
         >>> from kazawallet import AsyncLedger
@@ -183,8 +173,8 @@ class AsyncLedger:
         'order-42'
         """
         refuse_handler(handler, asynchronous=True)
-        claims = self._opened.claims(max_tries, first_pause, poll_interval, lease)
-        return AsyncLedgerWorker(self, claims, handler)
+        handover = self._opened.handover(max_tries, first_pause, poll_interval, lease)
+        return AsyncLedgerWorker(self, handover, handler)
 
     async def pending(self, limit: int = 100) -> list[Payment]:
         """The payments that are due, oldest first; see `Ledger.pending`."""
@@ -299,27 +289,27 @@ class AsyncLedgerWorker:
 
     __slots__ = (
         "__weakref__",
-        "_claims",
         "_ended",
         "_handler",
         "_handling",
+        "_handover",
         "_ledger",
-        "_stopped",
+        "_left",
         "_task",
     )
 
     def __init__(
         self,
         ledger: AsyncLedger,
-        claims: Claims,
+        handover: Handover,
         handler: Callable[[Payment], Awaitable[object]],
         /,
     ) -> None:
         self._ledger = ledger
-        self._claims = claims
+        self._handover = handover
         self._handler = handler
+        self._left = False
         self._handling: asyncio.Task[None] | None = None
-        self._stopped = False
         # The task itself can be awaited in its own event loop alone.
         self._ended: Future[None] = Future()
         event_loop = asyncio.get_running_loop()
@@ -328,37 +318,61 @@ class AsyncLedgerWorker:
         _running.add(self)
         self._task.add_done_callback(self._end)
 
-    async def stop(self) -> None:
+    async def stop(self, timeout: float | None = None) -> bool:
         """Takes no further payment, and returns when the handler that runs has ended; when it is awaited
-        in the handler itself, at once. It can be awaited in any event loop. Stopping twice does nothing."""
-        self._stopped = True
-        self._claims.stop()
-        if self._task.get_loop().is_closed():
+        in the handler itself, at once. It can be awaited in any event loop. Stopping twice does nothing.
+
+        If that takes longer than a second, a warning in the log says which payment is waited for.
+
+        Args:
+            timeout: The most seconds that are waited. A handler that has not ended by then is cancelled, and
+                its payment given back: that counts as a failed try, and a warning says so.
+
+        Returns:
+            Whether the handler ended.
+
+        Raises:
+            TypeError: `timeout` is no number.
+            ValidationError: `timeout` is not longer than zero.
+        """
+        event_loop = self._task.get_loop()
+        if event_loop.is_closed():
+            self._handover.leave(None)
             _running.discard(self)  # Nothing of it will run again.
-        elif asyncio.current_task() is not self._handling:
+            return True
+        if asyncio.current_task() is self._handling:
+            self._handover.stop()
+            return True
+        if not await _answer(self._handover.stopped(timeout)):
+            # A handler may hold its cancellation off, and nobody waits for it any more.
+            _running.discard(self)
+            self._left = True
+            event_loop.call_soon_threadsafe(self._task.cancel)
+        elif not self._left:
             # Shielded: who is cancelled here must not end the waiting of others.
             await asyncio.shield(asyncio.wrap_future(self._ended))
+        return not self._left
 
     def _end(self, _: asyncio.Task[None]) -> None:
         _running.discard(self)
         self._ended.set_result(None)
 
     async def _run(self) -> None:
+        problem = None
         try:
-            while (claimed := await _answer(self._claims.next())) is not None:
-                await self._handle(claimed)
+            while (payment := await _answer(self._handover.next())) is not None:
+                await self._handle(payment)
         except (asyncio.CancelledError, GeneratorExit):
             raise  # Its owner ended it, or the loop was closed under it.
         except BaseException as error:
-            if not self._stopped:
-                log_ended_worker(error)
+            problem = told(error)
             raise
         finally:
-            self._claims.stop()
+            self._handover.leave(problem)
 
-    async def _handle(self, claimed: Claimed) -> None:
+    async def _handle(self, payment: Payment) -> None:
         # On a task of its own, to know which was cancelled: the worker, or something that the handler awaits.
-        handling = asyncio.create_task(self._call(claimed), name="kazawallet-handler")
+        handling = asyncio.create_task(self._call(payment), name="kazawallet-handler")
         cancelled = False
         while not handling.done():
             try:
@@ -369,21 +383,25 @@ class AsyncLedgerWorker:
                 # up, but Python 3.10 cannot tell.
                 if sys.version_info < (3, 11) or not handling.cancelling():
                     handling.cancel()
-        error = asyncio.CancelledError() if handling.cancelled() else handling.exception()
-        if isinstance(error, _ENDS_THE_LOOP) or (cancelled and handling.cancelled()):
-            claimed.release()
-        else:
-            await _record(claimed, error)
+        if not handling.cancelled():
+            handling.exception()  # It is told.
         if cancelled:
             raise asyncio.CancelledError
 
-    async def _call(self, claimed: Claimed) -> None:
+    async def _call(self, payment: Payment) -> None:
         self._handling = asyncio.current_task()
         try:
-            await self._handler(claimed.payment)
-        except _ENDS_THE_LOOP:
-            claimed.release()  # The worker may not get another turn.
+            await self._handler(payment)
+        except (asyncio.CancelledError, *BREAKS_OFF) as error:
+            if isinstance(error, GeneratorExit) and self._task.get_loop().is_closed():
+                raise  # The loop was closed under it.
+            # Before it goes on: a SystemExit ends the loop.
+            await _record(self._handover.broken_off())
             raise
+        except BaseException as error:
+            await _record(self._handover.failed(*described(error)))
+        else:
+            await _record(self._handover.done())
         finally:
             self._handling = None
 
@@ -404,21 +422,17 @@ class AsyncLedgerWorker:
 
 _running: set[AsyncLedgerWorker] = set()
 
-# What asyncio does not only give to who awaits the task.
-_ENDS_THE_LOOP = (KeyboardInterrupt, SystemExit)
 
-
-async def _record(claimed: Claimed, error: BaseException | None) -> None:
-    payment = claimed.payment
-    if error is None:
-        ended = claimed.done()
-    else:
-        log_failure(payment, error)
-        ended = claimed.failed(described(error))
-    try:
-        await _answer(ended)
-    except KazawalletError as unrecorded:
-        log_unrecorded(payment, unrecorded)
+async def _record(end: LedgerCall[None]) -> None:
+    recorded = end.start()
+    cancelled = False
+    while not recorded.done():
+        try:
+            await asyncio.wait([recorded])
+        except asyncio.CancelledError:
+            cancelled = True  # Nothing stops it half-way.
+    if cancelled:
+        raise asyncio.CancelledError
 
 
 async def _answer(call: LedgerCall[_T]) -> _T:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import sys
 import threading
 
 from ._client import Client
@@ -23,9 +22,10 @@ if TYPE_CHECKING:
 
     from ._async_client import AsyncClient
     from ._kazawallet import (
-        Claims,
         Conflict,
         Connection,
+        Handover,
+        LedgerCall,
         OrderLink,
         OrderRecord,
         Payment,
@@ -282,8 +282,9 @@ class Ledger:
         them apart): oldest first, each at least once, to one worker at a time, across all processes and
         machines. **At least once**: a process can die after the handler and before that is recorded, so
         let the handler do its work once for an order id. A handler that raises is called again later; what
-        it raised is kept as the payment's `last_error`. That goes for `SystemExit`, too: from its thread a
-        handler cannot end the program. A `KeyboardInterrupt` gives the payment back and ends the worker.
+        it raised is kept as the payment's `last_error`, and the logger `kazawallet` tells of it. A
+        `SystemExit` or a `KeyboardInterrupt` breaks the handler off, which counts as a failed try, and ends
+        nothing: the worker goes on.
 
         Args:
             handler: A function that takes a `Payment`. What it returns is not looked at.
@@ -295,8 +296,8 @@ class Ledger:
                 renewed while the handler runs.
 
         Raises:
-            TypeError: the handler is asynchronous (`AsyncLedger.process` takes those) or no function, or
-                an argument of a wrong type.
+            TypeError: the handler is asynchronous (`AsyncLedger.process` takes those), a generator or no
+                function, or an argument of a wrong type.
             ValidationError: `max_tries` is less than 1, or a time is negative.
             LedgerError: the ledger is closed, or cannot be opened in this process.
 
@@ -319,9 +320,9 @@ class Ledger:
         ['order-42']
         """
         refuse_handler(handler, asynchronous=False)
-        claims = self._opened.claims(max_tries, first_pause, poll_interval, lease)
+        handover = self._opened.handover(max_tries, first_pause, poll_interval, lease)
         self._opened.open().wait()
-        return LedgerWorker(self, claims, handler)
+        return LedgerWorker(self, handover, handler)
 
     def pending(self, limit: int = 100) -> list[Payment]:
         """The payments that are due, oldest first, for a loop or a cron job of your own.
@@ -587,53 +588,68 @@ class LedgerWorker:
     does not run on in a forked child.
     """
 
-    __slots__ = ("__weakref__", "_claims", "_handler", "_ledger", "_stopped", "_thread")
+    __slots__ = ("__weakref__", "_handler", "_handover", "_ledger", "_left", "_thread")
 
     def __init__(
-        self, ledger: Ledger, claims: Claims, handler: Callable[[Payment], object], /
+        self, ledger: Ledger, handover: Handover, handler: Callable[[Payment], object], /
     ) -> None:
         self._ledger = ledger
-        self._claims = claims
+        self._handover = handover
         self._handler = handler
-        self._stopped = False
+        self._left = False
         self._thread = threading.Thread(target=self._run, name="kazawallet-worker", daemon=True)
         _running.add(self)
         self._thread.start()
 
-    def stop(self) -> None:
+    def stop(self, timeout: float | None = None) -> bool:
         """Takes no further payment, and returns when the handler that runs has ended; when it is called
-        from the handler itself, at once. Stopping twice does nothing."""
-        self._stopped = True
-        self._claims.stop()
-        if threading.current_thread() is not self._thread:
+        from the handler itself, at once. Stopping twice does nothing.
+
+        If that takes longer than a second, a warning in the log says which payment is waited for.
+
+        Args:
+            timeout: The most seconds that are waited. The payment of a handler that has not ended by then is
+                given back: that counts as a failed try, and a warning says so. The handler's thread cannot
+                be stopped, and does not keep the program alive.
+
+        Returns:
+            Whether the handler ended.
+
+        Raises:
+            TypeError: `timeout` is no number.
+            ValidationError: `timeout` is not longer than zero.
+        """
+        if threading.current_thread() is self._thread:
+            self._handover.stop()
+            return True
+        if not self._handover.stopped(timeout).wait():
+            # Its thread may never end, and nobody waits for it any more.
+            _running.discard(self)
+            self._left = True
+        elif not self._left:
             self._thread.join()
+        return not self._left
 
     def _run(self) -> None:
+        problem = None
         try:
-            while (claimed := self._claims.next().wait()) is not None:
-                payment = claimed.payment
-                try:
-                    refuse_awaitable(self._handler(payment))
-                except (KeyboardInterrupt, GeneratorExit):
-                    claimed.release()
-                    raise
-                except BaseException as error:
-                    # A SystemExit, too: it would end this thread alone, and that of the next process in turn.
-                    log_failure(payment, error)
-                    ended = claimed.failed(described(error))
-                else:
-                    ended = claimed.done()
-                try:
-                    ended.wait()
-                except KazawalletError as error:
-                    log_unrecorded(payment, error)
+            while (payment := self._handover.next().wait()) is not None:
+                self._end_of(payment).wait()
         except BaseException as error:
-            if not self._stopped:
-                log_ended_worker(error)
+            problem = told(error)
             raise
         finally:
-            self._claims.stop()
+            self._handover.leave(problem)
             _running.discard(self)
+
+    def _end_of(self, payment: Payment) -> LedgerCall[None]:
+        try:
+            refuse_awaitable(self._handler(payment))
+        except BREAKS_OFF:
+            return self._handover.broken_off()
+        except BaseException as error:
+            return self._handover.failed(*described(error))
+        return self._handover.done()
 
     def __enter__(self) -> Self:
         return self
@@ -651,6 +667,9 @@ class LedgerWorker:
 
 
 _running: set[LedgerWorker] = set()
+
+# What ends a handler from outside, or ends more than the handler.
+BREAKS_OFF = (SystemExit, KeyboardInterrupt, GeneratorExit)
 
 
 @atexit.register
@@ -680,20 +699,30 @@ def connection_of(
     return client._connection
 
 
+def refuse_generator(handler: Any) -> None:
+    """Refuses a handler that would do nothing when it is called."""
+    import inspect
+
+    for each in (handler, getattr(handler, "__call__", None)):  # noqa: B004 - the method, of an object
+        if inspect.isgeneratorfunction(each) or inspect.isasyncgenfunction(each):
+            raise TypeError(
+                "`handler` is a generator, which nothing would run: it must not `yield`"
+            )
+
+
 def refuse_handler(handler: Any, *, asynchronous: bool) -> None:
     """Refuses a handler that is no function, or of the other kind."""
     import inspect
 
     if not callable(handler):
         raise TypeError(f"`handler` must be a function, not {type(handler).__name__}")
+    refuse_generator(handler)
     called = getattr(handler, "__call__", None)  # noqa: B004 - the method, of an object
     if inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(called):
         if not asynchronous:
             raise TypeError("`handler` is asynchronous: give it to an AsyncLedger")
     elif asynchronous:
         raise TypeError("`handler` must be an `async def`: give this one to a Ledger")
-    elif inspect.isgeneratorfunction(handler) or inspect.isasyncgenfunction(handler):
-        raise TypeError("`handler` is a generator: nothing would run it")
 
 
 def refuse_awaitable(returned: object) -> None:
@@ -705,40 +734,25 @@ def refuse_awaitable(returned: object) -> None:
         raise TypeError("the handler returned something to await: give it to an AsyncLedger")
 
 
-def described(error: BaseException) -> str:
-    """What the ledger keeps of a handler's failure."""
+def described(error: BaseException) -> tuple[str, str]:
+    """The kind of a handler's error, and its message, which may hold personal data."""
     try:
         message = str(error)
     except Exception:
         message = ""
-    text = f"{type(error).__name__}: {message}" if message else type(error).__name__
     # A lone surrogate could not be stored.
-    return text.encode(errors="backslashreplace").decode()
+    return type(error).__name__, message.encode(errors="backslashreplace").decode()
 
 
-def log_failure(payment: Payment, error: BaseException) -> None:
-    """Tells that a handler failed; its message may hold personal data, and is in the ledger."""
-    _log(_WARNING, "the handler failed for %s: %s", payment.order_id, type(error).__name__)
-
-
-def log_unrecorded(payment: Payment, error: KazawalletError) -> None:
-    """Tells that a handler will be called again."""
-    text = "the handler's end could not be recorded for %s: %s"
-    _log(_WARNING, text, payment.order_id, error.code)
-
-
-def log_ended_worker(error: BaseException) -> None:
-    """Tells that a worker has ended although nobody stopped it."""
-    what = error.code if isinstance(error, KazawalletError) else type(error).__name__
-    _log(_ERROR, "the worker ended although nobody stopped it, so payments may wait: %s", what)
-
-
-# The levels of `logging`, which is not imported for them.
-_WARNING, _ERROR = 30, 40
-
-
-def _log(level: int, text: str, *values: str) -> None:
-    # Nobody listens before `logging` was imported.
-    logging = sys.modules.get("logging")
-    if logging is not None:
-        logging.getLogger("kazawallet").log(level, text, *values)
+def told(error: BaseException) -> str:
+    """An error as a log may show it. The message of a foreign one may hold anything: it is not shown, but
+    where it was raised."""
+    if isinstance(error, KazawalletError):
+        return str(error)
+    name, raised = type(error).__name__, error.__traceback__
+    if raised is None:
+        return name
+    while raised.tb_next is not None:
+        raised = raised.tb_next
+    code = raised.tb_frame.f_code
+    return f"{name} (raised in {code.co_name}, {code.co_filename}, line {raised.tb_lineno})"

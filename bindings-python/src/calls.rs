@@ -32,7 +32,7 @@ impl Call {
     where
         T: Into<Answer> + Send + 'static,
     {
-        let log = CallLog { watch: call.watch(), context: None };
+        let log = CallLog::of(call.watch());
         let running: Running = Box::pin(async move { call.into_future().await.map(Into::into) });
         Self { ready: Mutex::new(Some(running)), log, started: OnceLock::new() }
     }
@@ -99,6 +99,11 @@ pub(crate) struct CallLog {
 }
 
 impl CallLog {
+    /// Of a call that nobody of Python made.
+    pub(crate) fn of(watch: CallWatch) -> Self {
+        Self { watch, context: None }
+    }
+
     fn in_this_context(&self, py: Python<'_>) -> PyResult<Self> {
         static COPY_CONTEXT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
         let context = match imported(py, "logging")? {

@@ -3,22 +3,21 @@
 
 use std::ffi::OsString;
 use std::fmt::Display;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::mem;
 use std::path::PathBuf;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
 use kazawallet::{ClientBuilder, CreatePaymentLink, CreateWithdrawal, Error, ErrorKind, Outcome};
-use kazawallet_ledger::{Claim, Ledger, OpenLedger, Resolution, Settlement};
+use kazawallet_ledger::{Ledger, OpenLedger, Resolution, Settlement};
 use pyo3::exceptions::{PyAttributeError, PyRuntimeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyFloat, PyInt};
 use tokio::runtime::Builder;
-use tokio::sync::{OnceCell, RwLock, RwLockWriteGuard, watch};
+use tokio::sync::{OnceCell, RwLock, RwLockWriteGuard};
 
 use crate::arguments::{
     count, exact_amount, flag, option_text, optional_text, seconds, text, wrong_type,
@@ -27,16 +26,22 @@ use crate::calls::Answered;
 use crate::connection::{Connection, method};
 use crate::errors;
 use crate::event_loops::AwaitedCall;
+use crate::handover::Handover;
 use crate::imported::imported;
 use crate::ledger_records::{
     Conflict, OrderLink, OrderRecord, Payment, Payout, PersonDecision, Receipt, Summary, Told,
 };
 use crate::process::Process;
+use crate::reports::Reports;
 use crate::results::{Answer, OfLedger};
+use crate::route::{Route, RouteAnswer};
 use crate::runtime::ProcessRuntime;
 use crate::webhook::{Webhook, with_raw_body};
 
 // ---------------------------------------------------------------- the ledgers of a process
+
+/// Where a person sees what waits for them.
+const TERMINAL: &str = "python -m kazawallet ledger";
 
 /// The ledgers that a process has open. SQLite must not have a connection open while the process
 /// forks, so all of them step back for that moment.
@@ -56,9 +61,9 @@ struct Forking {
 }
 
 impl Ledgers {
-    async fn open(&self, options: Options) -> Result<Opened, Error> {
+    async fn open(&self, options: Options, reports: &Reports) -> Result<Opened, Error> {
         let _no_fork = self.forks.read().await;
-        let mut opening = options.ledger;
+        let mut opening = options.ledger.listener(Arc::new(reports.clone()), TERMINAL);
         if let Some(client) = options.client {
             opening = opening.client(client.build()?);
         }
@@ -120,7 +125,7 @@ struct Opened {
 }
 
 /// The ledger of one process, opened when it is first needed.
-struct OwnLedger {
+pub(crate) struct OwnLedger {
     process: Process,
     runtime: &'static ProcessRuntime,
     options: Options,
@@ -137,9 +142,13 @@ impl OwnLedger {
         }))
     }
 
-    async fn ledger(&self) -> Result<Ledger, Error> {
-        let open = || self.runtime.ledgers().open(self.options.clone());
+    pub(crate) async fn ledger(&self) -> Result<Ledger, Error> {
+        let open = || self.runtime.ledgers().open(self.options.clone(), self.runtime.reports());
         Ok(self.opened.get_or_try_init(open).await?.ledger.clone())
+    }
+
+    pub(crate) fn reports(&self) -> &Reports {
+        self.runtime.reports()
     }
 
     async fn close(&self) {
@@ -171,7 +180,7 @@ pub(crate) struct OpenedLedger {
 
 impl OpenedLedger {
     /// This process's. What a closed ledger still does is for the crate to say, where it was opened.
-    fn own(&self, py: Python<'_>) -> PyResult<Arc<OwnLedger>> {
+    pub(crate) fn own(&self, py: Python<'_>) -> PyResult<Arc<OwnLedger>> {
         let is_ours = lock(&self.own).process.is_current();
         if !is_ours {
             self.refuse_closed(py)?;
@@ -181,6 +190,12 @@ impl OpenedLedger {
             *own = OwnLedger::new(self.options.clone())?;
         }
         Ok(own.clone())
+    }
+
+    /// As [`own`](Self::own); a delivery to a ledger that was closed is answered, too.
+    pub(crate) fn own_to_receive(&self, py: Python<'_>) -> PyResult<Arc<OwnLedger>> {
+        let own = lock(&self.own).clone();
+        if own.process.is_current() { Ok(own) } else { self.own(py) }
     }
 
     fn refuse_closed(&self, py: Python<'_>) -> PyResult<()> {
@@ -262,7 +277,7 @@ impl OpenedLedger {
         let own = lock(&self.own).clone();
         LedgerCall::new(async move {
             own.close().await;
-            Ok(())
+            Ok(Closed)
         })
     }
 
@@ -344,14 +359,14 @@ impl OpenedLedger {
         self.call(py, |ledger| async move { ledger.reverify().await })
     }
 
-    fn claims(
+    fn handover(
         &self,
         py: Python<'_>,
         max_tries: &Bound<'_, PyAny>,
         first_pause: &Bound<'_, PyAny>,
         poll_interval: &Bound<'_, PyAny>,
         lease: &Bound<'_, PyAny>,
-    ) -> PyResult<Claims> {
+    ) -> PyResult<Handover> {
         self.refuse_closed(py)?;
         let own = self.own(py)?;
         let max_tries = count("max_tries", max_tries)?.filter(|tries| *tries > 0);
@@ -360,16 +375,11 @@ impl OpenedLedger {
         let first_pause = pause("first_pause", first_pause)?;
         let poll_interval = pause("poll_interval", poll_interval)?;
         let lease = pause("lease", lease)?;
-        let make = move |ledger: Ledger| {
+        let settings = move |ledger: &Ledger| {
             let claims = ledger.claims().max_tries(max_tries);
             claims.first_pause(first_pause).poll_interval(poll_interval).lease(lease)
         };
-        Ok(Claims {
-            process: Process::current(),
-            own,
-            make: Arc::new(make),
-            stopped: watch::channel(false).0,
-        })
+        Ok(Handover::new(own, Box::new(settings)))
     }
 
     fn pending(&self, py: Python<'_>, limit: &Bound<'_, PyAny>) -> PyResult<LedgerCall> {
@@ -490,6 +500,16 @@ impl OpenedLedger {
     }
 }
 
+/// What it told before it was closed is logged by then.
+struct Closed;
+
+impl Told for Closed {
+    fn into_python(self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        ProcessRuntime::get()?.reports().flush(py);
+        Ok(py.None())
+    }
+}
+
 // ---------------------------------------------------------------- its calls
 
 type Running = Pin<Box<dyn Future<Output = Result<OfLedger, Error>> + Send>>;
@@ -501,7 +521,9 @@ pub(crate) struct LedgerCall {
 }
 
 impl LedgerCall {
-    fn new<T: Told>(call: impl Future<Output = Result<T, Error>> + Send + 'static) -> Self {
+    pub(crate) fn new<T: Told>(
+        call: impl Future<Output = Result<T, Error>> + Send + 'static,
+    ) -> Self {
         let running: Running = Box::pin(async move {
             let answer = call.await?;
             Ok::<OfLedger, Error>(Box::new(move |py| answer.into_python(py)))
@@ -540,110 +562,11 @@ impl LedgerCall {
     }
 }
 
-// ---------------------------------------------------------------- processing
-
-/// Payments for a handler, one by one.
-#[pyclass(frozen, module = "kazawallet._kazawallet")]
-pub(crate) struct Claims {
-    process: Process,
-    own: Arc<OwnLedger>,
-    make: Arc<dyn Fn(Ledger) -> kazawallet_ledger::Claims + Send + Sync>,
-    stopped: watch::Sender<bool>,
-}
-
-#[pymethods]
-impl Claims {
-    /// Waits for the next payment that is due; `None` once these were stopped, or the ledger closed.
-    #[allow(clippy::should_implement_trait, reason = "it is a method for Python")]
-    fn next(&self) -> LedgerCall {
-        let (own, make, mut stopped) =
-            (self.own.clone(), self.make.clone(), self.stopped.subscribe());
-        LedgerCall::new(async move {
-            let claims = make(own.ledger().await?);
-            let mut stop = pin!(stopped.wait_for(|stopped| *stopped));
-            let mut next = pin!(claims.next());
-            let next = poll_fn(|context| match stop.as_mut().poll(context) {
-                Poll::Ready(_) => Poll::Ready(None),
-                Poll::Pending => next.as_mut().poll(context),
-            });
-            Ok(next.await)
-        })
-    }
-
-    /// Gives no further payment.
-    fn stop(&self) {
-        if self.process.is_current() {
-            self.stopped.send_replace(true);
-        }
-    }
-}
-
-/// A payment that is held for a handler. Dropped, it is given back.
-#[pyclass(frozen, module = "kazawallet._kazawallet")]
-pub(crate) struct Claimed {
-    process: Process,
-    claim: Mutex<Option<Claim>>,
-}
-
-impl Told for Claim {
-    fn into_python(self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        let claimed = Claimed { process: Process::current(), claim: Mutex::new(Some(self)) };
-        Ok(Py::new(py, claimed)?.into_any())
-    }
-}
-
-impl Claimed {
-    fn take(&self) -> PyResult<Claim> {
-        let claim = if self.process.is_current() { lock(&self.claim).take() } else { None };
-        claim.ok_or_else(|| PyRuntimeError::new_err("this payment is not held any more"))
-    }
-}
-
-#[pymethods]
-impl Claimed {
-    #[getter]
-    fn payment(&self) -> PyResult<Payment> {
-        let claim = lock(&self.claim);
-        let payment = claim.as_ref().map(|claim| claim.payment().clone().into());
-        payment.ok_or_else(|| PyRuntimeError::new_err("this payment is not held any more"))
-    }
-
-    /// The handler has dealt with it. False where the hold had been lost.
-    fn done(&self) -> PyResult<LedgerCall> {
-        let claim = self.take()?;
-        Ok(LedgerCall::new(claim.done()))
-    }
-
-    /// The handler failed. False where the hold had been lost.
-    fn failed(&self, error: String) -> PyResult<LedgerCall> {
-        let claim = self.take()?;
-        Ok(LedgerCall::new(async move { claim.failed(&error).await }))
-    }
-
-    /// Gives it back: another worker gets it.
-    fn release(&self) {
-        if let Ok(claim) = self.take() {
-            drop_inside(claim);
-        }
-    }
-}
-
-impl Drop for Claimed {
-    fn drop(&mut self) {
-        let claim = lock(&self.claim).take();
-        if self.process.is_current() {
-            drop_inside(claim);
-        } else {
-            mem::forget(claim);
-        }
-    }
-}
-
-/// Drops what needs the runtime for that.
-fn drop_inside<T>(value: T) {
+/// Does what needs the runtime, such as to drop what belongs to it.
+pub(crate) fn inside<T>(work: impl FnOnce() -> T) -> T {
     let tokio = ProcessRuntime::get().ok().and_then(|runtime| runtime.awaited().ok());
     let _inside = tokio.map(tokio::runtime::Handle::enter);
-    drop(value);
+    work()
 }
 
 // ---------------------------------------------------------------- arguments
@@ -717,9 +640,8 @@ pub(crate) fn class_of_the_ledger<'py>(
 ) -> PyResult<Bound<'py, PyAny>> {
     let py = module.py();
     let class = match name {
-        "Claimed" => py.get_type::<Claimed>(),
-        "Claims" => py.get_type::<Claims>(),
         "Conflict" => py.get_type::<Conflict>(),
+        "Handover" => py.get_type::<Handover>(),
         "LedgerCall" => py.get_type::<LedgerCall>(),
         "OpenedLedger" => py.get_type::<OpenedLedger>(),
         "OrderLink" => py.get_type::<OrderLink>(),
@@ -728,6 +650,8 @@ pub(crate) fn class_of_the_ledger<'py>(
         "Payout" => py.get_type::<Payout>(),
         "PersonDecision" => py.get_type::<PersonDecision>(),
         "Receipt" => py.get_type::<Receipt>(),
+        "Route" => py.get_type::<Route>(),
+        "RouteAnswer" => py.get_type::<RouteAnswer>(),
         "Summary" => py.get_type::<Summary>(),
         _ => {
             let problem = format!("module 'kazawallet._kazawallet' has no attribute '{name}'");

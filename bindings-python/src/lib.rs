@@ -6,12 +6,15 @@ mod calls;
 mod connection;
 mod errors;
 mod event_loops;
+mod handover;
 mod imported;
 mod ledger;
 mod ledger_records;
 mod payment_method;
 mod process;
+mod reports;
 mod results;
+mod route;
 mod runtime;
 mod simulator;
 mod webhook;
@@ -40,7 +43,7 @@ mod _kazawallet {
         Delivery, RecordedRequest, RunningSimulator, SimulatorError, run_simulator,
     };
     #[pymodule_export]
-    use super::webhook::{PaymentEvent, Webhook, webhook_answers};
+    use super::webhook::{PaymentEvent, Webhook};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -59,6 +62,7 @@ mod _kazawallet {
 #[pyfunction]
 fn interpreter_ends(py: Python<'_>) {
     if let Some(runtime) = runtime::ProcessRuntime::existing() {
+        runtime.reports().stop(py);
         runtime.event_loops().stop_waking(py);
     }
 }

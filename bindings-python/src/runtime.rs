@@ -25,6 +25,7 @@ use tokio::time::timeout;
 use crate::event_loops::EventLoops;
 use crate::ledger::Ledgers;
 use crate::process::Process;
+use crate::reports::Reports;
 
 /// How long a signal, such as Ctrl-C, may wait to be looked at.
 pub(crate) const SIGNAL_INTERVAL: Duration = Duration::from_millis(50);
@@ -42,6 +43,7 @@ pub(crate) struct ProcessRuntime {
     awaited: OnceLock<Runtime>,
     event_loops: EventLoops,
     ledgers: Ledgers,
+    reports: Reports,
 }
 
 impl ProcessRuntime {
@@ -58,6 +60,7 @@ impl ProcessRuntime {
             awaited: OnceLock::new(),
             event_loops: EventLoops::default(),
             ledgers: Ledgers::default(),
+            reports: Reports::default(),
         }));
         *current = Some(runtime);
         Ok(runtime)
@@ -75,6 +78,10 @@ impl ProcessRuntime {
 
     pub(crate) fn ledgers(&self) -> &Ledgers {
         &self.ledgers
+    }
+
+    pub(crate) fn reports(&self) -> &Reports {
+        &self.reports
     }
 
     /// The runtime for awaited calls, started where it was not.

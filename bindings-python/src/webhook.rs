@@ -1,6 +1,6 @@
 //! What came in, verified.
 
-use kazawallet::{Order, WebhookAnswer};
+use kazawallet::Order;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -298,15 +298,4 @@ impl PaymentEvent {
         let _ = memo;
         slf
     }
-}
-
-/// What a webhook's route answers, by name: each a status and a JSON body. The adapters of the web
-/// frameworks answer with these.
-#[pyfunction]
-pub(crate) fn webhook_answers<'py>(py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-    let answers = PyDict::new(py);
-    for (name, answer) in WebhookAnswer::by_name() {
-        answers.set_item(name, (answer.status, PyBytes::new(py, answer.body.as_bytes())))?;
-    }
-    Ok(answers)
 }

@@ -33,6 +33,8 @@ def _gunicorn(app: str, *options: str) -> Callable[[int], list[str]]:
 
 
 SERVERS: dict[str, Callable[[int], list[str]]] = {
+    "aiohttp": lambda fd: [str(APPS / "aiohttp_app.py"), str(fd)],
+    "asgi": _uvicorn("asgi_app:app"),
     "starlette": _uvicorn("starlette_app:app"),
     "fastapi": _uvicorn("starlette_app:fastapi_app"),
     "flask": _gunicorn("flask_app:app"),
@@ -148,6 +150,7 @@ class FrameworkServer:
         *,
         method: str = "POST",
         content_type: str | None = "application/json",
+        content_encoding: str | None = None,
         chunked: bool = False,
     ) -> Answered:
         """One request on a connection of its own."""
@@ -156,6 +159,8 @@ class FrameworkServer:
             connection.putrequest(method, path)
             if content_type is not None:
                 connection.putheader("content-type", content_type)
+            if content_encoding is not None:
+                connection.putheader("content-encoding", content_encoding)
             if chunked:
                 connection.putheader("transfer-encoding", "chunked")
             elif body or method == "POST":
@@ -173,6 +178,24 @@ class FrameworkServer:
             return Answered(answer.status, headers, answer.read())
         finally:
             connection.close()
+
+    def hang_up(self, path: str, body: bytes, *, half: bool) -> Answered | None:
+        """Sends the head and half of a body, and closes the connection, or its own half of it alone: then the
+        answer is read, if there is one."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=GUARD) as sender:
+            head = f"POST {path} HTTP/1.1\r\nhost: shop\r\ncontent-type: application/json\r\n"
+            head += f"content-length: {len(body)}\r\n\r\n"
+            sender.sendall(head.encode() + body[: len(body) // 2])
+            if not half:
+                return None
+            sender.shutdown(socket.SHUT_WR)
+            answer = http.client.HTTPResponse(sender)
+            try:
+                answer.begin()
+            except (ConnectionError, http.client.BadStatusLine):
+                return None
+            headers = {name.lower(): value for name, value in answer.getheaders()}
+            return Answered(answer.status, headers, answer.read())
 
     def __enter__(self) -> FrameworkServer:
         self.start()

@@ -119,7 +119,8 @@ def test_a_handler_that_fails_is_called_again(
         wait_until(lambda: state_of(plain_ledger, order_id)[0] == "done")
     assert len(seen.order_ids) == 3
     told = [record.getMessage() for record in caplog.records if record.name == "kazawallet"]
-    assert told == [f"the handler failed for {order_id}: ValueError"] * 2
+    failed = f"the handler failed with ValueError for the payment {order_id}, try"
+    assert told == [f"{failed} {tried} of 10: it comes again" for tried in (1, 2)]
 
 
 def test_a_handler_that_fails_too_often_parks_the_payment(
@@ -269,7 +270,12 @@ class Odder(BaseException):
 
 
 @pytest.mark.parametrize(
-    ("raised", "kept"), [(SystemExit(2), "SystemExit: 2"), (Odder("gone"), "Odder: gone")]
+    ("raised", "kept"),
+    [
+        (SystemExit(2), "the handler was broken off before it ended"),
+        (KeyboardInterrupt(), "the handler was broken off before it ended"),
+        (Odder("gone"), "Odder: gone"),
+    ],
 )
 def test_what_is_no_exception_is_a_failed_try(
     plain_ledger: Ledger, webhook: Webhook, raised: BaseException, kept: str
@@ -285,37 +291,6 @@ def test_what_is_no_exception_is_a_failed_try(
         wait_until(plain_ledger.parked)
         wait_until(lambda: state_of(plain_ledger, other)[0] == "done")
     assert state_of(plain_ledger, order_id) == ("parked", 2, kept)
-
-
-def test_a_keyboard_interrupt_ends_the_worker_and_gives_the_payment_back(
-    plain_ledger: Ledger,
-    webhook: Webhook,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    order_id = pay(plain_ledger, webhook, "order-1")
-    told: list[Any] = []
-    ended = threading.Event()
-
-    def tell(each: Any) -> None:
-        told.append(each.exc_type)
-        ended.set()
-
-    monkeypatch.setattr(threading, "excepthook", tell)
-
-    def handle(payment: Payment) -> None:
-        raise KeyboardInterrupt
-
-    worker = plain_ledger.process(handle)
-    assert ended.wait(GUARD)
-    worker.stop()
-    assert told == [KeyboardInterrupt]
-    assert errors_of(caplog) == [f"{ENDED}: KeyboardInterrupt"]
-    processing, _, last_error = state_of(plain_ledger, order_id)
-    assert (processing, last_error) == ("waiting", None)
-    seen = Seen()
-    with plain_ledger.process(lambda payment: seen.add(payment.order_id), **SOON):
-        assert seen.wait_for(1) == [order_id]
 
 
 def test_a_worker_that_is_stopped_says_nothing(
@@ -542,14 +517,17 @@ def test_a_cancellation_that_comes_out_of_a_handler_is_a_failed_try(
                 cancelled_elsewhere = asyncio.get_running_loop().create_future()
                 cancelled_elsewhere.cancel()
                 await cancelled_elsewhere
-            assert payment.last_error == "CancelledError"
+            assert payment.last_error == "the handler was broken off before it ended"
             await payments.handle(payment)
 
         order_id = await payments.pay("order-1")
         async with ledger.process(handle, **SOON):
             assert await payments.wait_for(1) == [order_id]
         told = [record.getMessage() for record in caplog.records if record.name == "kazawallet"]
-        assert told == [f"the handler failed for {order_id}: CancelledError"]
+        broken_off = (
+            f"the handler was broken off for the payment {order_id}, try 1 of 10: it comes again"
+        )
+        assert told == [broken_off]
 
     run(main)
 
@@ -799,7 +777,7 @@ def test_the_end_of_the_event_loop_stops_the_tasks(tmp_path: Path, shop: Simulat
             seen.wait_for(1)
 
 
-def test_a_task_s_handler_that_exits_ends_the_event_loop_and_gives_the_payment_back(
+def test_a_task_s_handler_that_exits_ends_the_event_loop_and_has_had_a_try(
     tmp_path: Path, shop: Simulator
 ) -> None:
     order_ids = []
@@ -821,7 +799,9 @@ def test_a_task_s_handler_that_exits_ends_the_event_loop_and_gives_the_payment_b
         seen = Seen()
         with ledger.process(lambda payment: seen.add(payment.order_id), **SOON):
             assert seen.wait_for(1) == order_ids
-        assert state_of(ledger, order_ids[0])[2] is None
+        wait_until(lambda: state_of(ledger, order_ids[0])[0] == "done")
+        _, tries, last_error = state_of(ledger, order_ids[0])
+        assert (tries, last_error) == (2, "the handler was broken off before it ended")
 
 
 def blocking(payment: Payment) -> None:

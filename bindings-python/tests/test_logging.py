@@ -464,7 +464,7 @@ def test_a_call_does_not_hide_what_a_worker_and_a_receiver_say(
     ended = run(program, str(tmp_path), provider=kazawallet_simulator)
     refused, failed = ended.stderr.splitlines()
     assert refused.startswith("a delivery was refused: ")
-    assert failed.startswith("the handler failed for ") and failed.endswith(": ValueError")
+    assert failed.startswith("the handler failed with ValueError for the payment ")
     assert (ended.status, ended.stdout) == (0, "")
 
 

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 # What the guides show as positional; it may be given by keyword, too. All else is keyword-only.
 POSITIONAL = {
+    "LedgerWorker.stop": ["timeout"],
     "Client.request": ["method", "path"],
     "Webhook.new": ["api_key", "api_secret"],
     "Webhook.with_previous": ["api_key", "api_secret"],

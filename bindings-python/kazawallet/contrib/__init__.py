@@ -1,5 +1,5 @@
-"""Webhook routes for web frameworks: `kazawallet.contrib.starlette` (Starlette and FastAPI),
-`kazawallet.contrib.flask` and `kazawallet.contrib.django`.
+"""Webhook routes for web frameworks: `kazawallet.contrib.starlette` (Starlette and FastAPI), `.aiohttp`,
+`.asgi` (any other ASGI framework), `.flask` and `.django`.
 
 Each has a `WebhookReceiver`. The framework is yours: nothing here is imported before you import it.
 """

@@ -1,84 +1,23 @@
-"""What the receivers of all frameworks share: what a delivery is answered, and the life of a worker."""
+"""What the receivers of all frameworks share, and the receiver of the blocking ones: the life of a worker.
+What is answered and told is the native module's to say."""
 
 from __future__ import annotations
 
 import atexit
-import logging
 import os
-import re
 import threading
-import traceback
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple, overload
+from typing import Any, Literal, overload
 
-from .._errors import (
-    KazawalletError,
-    LedgerError,
-    SignatureVerificationError,
-    WebhookPayloadError,
-)
 from .._kazawallet import (
     LONGEST_WEBHOOK_BODY,
     Payment,
     PaymentEvent,
-    Receipt,
+    Route,
+    RouteAnswer,
     Webhook,
-    webhook_answers,
 )
-from .._ledger import Ledger, LedgerWorker, refuse_awaitable, refuse_handler
-
-_log = logging.getLogger("kazawallet")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-
-
-# --- what is answered ---------------------------------------------------------------------------
-
-
-class Answer(NamedTuple):
-    """What a delivery is answered."""
-
-    status: int
-    body: bytes
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """The answer's headers."""
-        json = {"Content-Type": "application/json"}
-        return {**json, "Allow": "POST"} if self.status == 405 else json
-
-
-_ANSWERS = {name: Answer(*answer) for name, answer in webhook_answers().items()}
-RECEIVED = _ANSWERS["received"]
-NOT_PROCESSED = _ANSWERS["not_processed"]
-BODY_TOO_LARGE = _ANSWERS["body_too_large"]
-
-
-def refusal_before_reading(method: str, length: int | None) -> Answer | None:
-    """The answer to a request that is refused by its head; `length` is its `Content-Length`."""
-    if method != "POST":
-        return _ANSWERS["method_not_allowed"]
-    if length is not None and length > LONGEST_WEBHOOK_BODY:
-        return BODY_TOO_LARGE
-    return None
-
-
-def refusal_of_body(body: bytes, length: int | None, way_out: str) -> Answer | None:
-    """The answer to a body that cannot be the whole one; `way_out` says how to change that."""
-    if len(body) > LONGEST_WEBHOOK_BODY:
-        return BODY_TOO_LARGE
-    if length is not None and len(body) < length:
-        return refusal_of_read_body(way_out)
-    return None
-
-
-def refusal_of_read_body(way_out: str) -> Answer:
-    """The answer where something has read the body before."""
-    _log.error(
-        "a delivery is LOST: something of the application read its body before the webhook's route, "
-        "and the signature is over the raw bytes. %s",
-        way_out,
-    )
-    return NOT_PROCESSED
+from .._ledger import Ledger, LedgerWorker, refuse_awaitable, refuse_generator, refuse_handler, told
 
 
 def read_at_most(read: Callable[[int], bytes]) -> bytes:
@@ -90,65 +29,6 @@ def read_at_most(read: Callable[[int], bytes]) -> bytes:
             break
         body += piece
     return bytes(body)
-
-
-def answer_to(error: Exception) -> Answer:
-    """The answer where a delivery could not be verified or stored; the log tells why."""
-    if isinstance(error, WebhookPayloadError | SignatureVerificationError):
-        _log.warning("a delivery was refused: %s", error)
-        return _ANSWERS[error.code]
-    _log.error("a delivery could not be stored, and will not come again: %s", _told(error))
-    return NOT_PROCESSED
-
-
-def answer_to_failed_handler(event: PaymentEvent, error: Exception) -> Answer:
-    """The answer where the handler failed and nothing else remembers the event; the log does."""
-    _log.error(
-        "the handler failed for the order id %s (%s), which will not come again: %s",
-        event.order_id,
-        # What is not signed may hold line breaks, to look like other lines of the log.
-        _CONTROL.sub(" ", f"ref {event.ref}, {event.status}, {event.amount} {event.currency}"),
-        _told(error),
-    )
-    return NOT_PROCESSED
-
-
-def log_receipt(receipt: Receipt) -> None:
-    """Tells of a genuine delivery that nobody is going to handle unless a person decides."""
-    if receipt.waits_for_person and not receipt.duplicate:
-        _log.warning(
-            "the payment %s is stored and waits for a person: %s%s (see `python -m kazawallet ledger`)",
-            receipt.event.order_id,
-            receipt.decision,
-            f", {receipt.problem}" if receipt.problem else "",
-        )
-
-
-def log_not_reverified(error: Exception) -> None:
-    """Tells that the quarantine could not be looked through."""
-    _log.warning("what is in the ledger's quarantine was not verified again: %s", _told(error))
-
-
-def log_late_start() -> None:
-    """Tells that the application does not start its receiver."""
-    _log.warning(
-        "the webhook's receiver starts with a delivery, and what was received before a restart waits for "
-        "one: give the application lifespan=receiver.lifespan, or use `async with receiver:` in its lifespan"
-    )
-
-
-def log_missing_worker(error: Exception) -> None:
-    """Tells that payments are stored and wait."""
-    _log.error("the worker could not be started, so payments wait: %s", _told(error))
-
-
-def _told(error: Exception) -> str:
-    """An error as a log may show it. The message of a foreign one may hold anything: where it was
-    raised is shown in its place."""
-    if isinstance(error, KazawalletError):
-        return str(error)
-    where = "".join(traceback.format_tb(error.__traceback__))
-    return f"{type(error).__name__} (its message is not shown)\n{where}".rstrip()
 
 
 # --- what a receiver is given -------------------------------------------------------------------
@@ -167,8 +47,9 @@ def check_given(
         if isinstance(source, Webhook):
             raise TypeError("give a `handler`: without a ledger nothing else gets the event")
         if worker:
-            raise TypeError("give a `handler`, or `worker=False` where a cron job processes")
+            raise TypeError("give a `handler`, or `worker=False` if a cron job processes")
         return
+    refuse_generator(handler)
     try:
         refuse_handler(handler, asynchronous=asynchronous)
     except TypeError:
@@ -227,6 +108,7 @@ class BlockingReceiver:
         worker: bool = True,
     ) -> None:
         check_given(source, handler, worker=worker, ledger=Ledger, asynchronous=False)
+        self._route = Route()
         self._handler = handler
         self._has_worker = worker
         self._webhook = source if isinstance(source, Webhook) else None
@@ -237,6 +119,9 @@ class BlockingReceiver:
         self._started_in: int | None = None
         self._stopped = False
         self._changing = threading.RLock()
+        # How many deliveries the ledger has, which must not be closed under them.
+        self._under_way = 0
+        self._deliveries = threading.Condition()
         self._attach()
 
     def _attach(self) -> None:
@@ -244,7 +129,7 @@ class BlockingReceiver:
 
     @property
     def ledger(self) -> Ledger:
-        """The ledger, which is opened now where the receiver has a function for that and was not started.
+        """The ledger, which is opened now if the receiver has a function for that and was not started.
 
         Raises:
             RuntimeError: the receiver has a `Webhook` in its place, or was stopped.
@@ -256,8 +141,8 @@ class BlockingReceiver:
             return self._open()
 
     def start(self) -> None:
-        """Opens the ledger and starts the worker in this process, where that was not done. There is nothing
-        to start where the receiver has a `Webhook`.
+        """Opens the ledger and starts the worker in this process, if that was not done. There is nothing
+        to start if the receiver has a `Webhook`.
 
         What is in the ledger's quarantine is verified again (`Ledger.reverify`).
 
@@ -269,18 +154,33 @@ class BlockingReceiver:
             self._stopped = False
             self._start()
 
-    def stop(self) -> None:
+    def stop(self, timeout: float | None = None) -> bool:
         """Stops the worker, waits for the handler that runs, and closes the ledger if the receiver has opened
-        it. It happens by itself at the end of the program. Stopping twice does nothing."""
+        it. It happens by itself at the end of the program. Stopping twice does nothing. A delivery that comes
+        afterwards is stored all the same: there is no second one.
+
+        Args:
+            timeout: The most seconds that are waited for the handler; see `LedgerWorker.stop`.
+
+        Returns:
+            Whether the handler ended.
+
+        Raises:
+            TypeError: `timeout` is no number.
+            ValidationError: `timeout` is not longer than zero.
+        """
         with self._changing:
             self._stopped = True
             self._started_in = None
             worker, self._worker = self._worker, None
-            if worker is not None:
-                worker.stop()
+            ended = worker is None or worker.stop(timeout)
             if self._opener is not None and self._ledger is not None:
-                self._ledger.close()
-                self._ledger = None
+                with self._deliveries:
+                    # From here on a delivery waits, and has the ledger opened again.
+                    ledger, self._ledger = self._ledger, None
+                    self._deliveries.wait_for(lambda: self._under_way == 0)
+                ledger.close()
+            return ended
 
     def _open(self) -> Ledger:
         if self._ledger is None:
@@ -288,20 +188,20 @@ class BlockingReceiver:
                 raise RuntimeError("the receiver has a Webhook, and no ledger")
             if self._stopped:
                 raise RuntimeError("the receiver was stopped")
-            opened = self._opener()
-            check_opened(opened, Ledger)
-            self._ledger = opened
+            self._ledger = self._opened()
             atexit.register(self.stop)
         return self._ledger
+
+    def _opened(self) -> Ledger:
+        assert self._opener is not None
+        opened = self._opener()
+        check_opened(opened, Ledger)
+        return opened
 
     def _start(self) -> None:
         if self._webhook is None and self._started_in != os.getpid():
             ledger = self._open()
-            # Recovers what a forgotten rotation of keys refused, and fails where there is no key at all.
-            try:
-                ledger.reverify()
-            except LedgerError as error:
-                log_not_reverified(error)
+            self._route.start(ledger._opened).wait()
             if self._has_worker:
                 self._worker = ledger.process(self._on_payment)
             self._started_in = os.getpid()
@@ -316,32 +216,55 @@ class BlockingReceiver:
             if not self._stopped:
                 self._start()
         except Exception as error:
-            log_missing_worker(error)
+            self._route.worker_not_started(told(error))
         finally:
             self._changing.release()
 
-    def _receive(self, body: bytes) -> Answer:
+    def _arrived(self, body: bytes, length: int | None, encoding: str | None) -> RouteAnswer:
+        """The answer to a request whose body could be read."""
+        delivery = self._route.delivery(body, length, encoding)
+        if isinstance(delivery, RouteAnswer):
+            return delivery
         if self._webhook is not None:
-            return self._verify(self._webhook, body)
+            return self._verify(self._webhook, delivery)
         try:
-            log_receipt(self.ledger.receive(body))
+            return self._receive(delivery)
         except Exception as error:
-            return answer_to(error)
+            return self._route.not_opened(told(error))
         finally:
             # Not before: a worker that cannot be started must not cost a delivery.
             self._start_or_log()
-        return RECEIVED
 
-    def _verify(self, webhook: Webhook, body: bytes) -> Answer:
+    def _receive(self, delivery: bytes) -> RouteAnswer:
+        with self._deliveries:
+            ledger = self._ledger
+            self._under_way += ledger is not None
+        if ledger is None:
+            return self._receive_alone(delivery)
         try:
-            event = webhook.verify(body)
-        except Exception as error:
-            return answer_to(error)
+            return self._route.receive(ledger._opened, delivery).wait()
+        finally:
+            with self._deliveries:
+                self._under_way -= 1
+                self._deliveries.notify_all()
+
+    def _receive_alone(self, delivery: bytes) -> RouteAnswer:
+        with self._changing:
+            if not self._stopped:
+                return self._route.receive(self._open()._opened, delivery).wait()
+            # There is no second delivery.
+            with self._opened() as late:
+                return self._route.receive(late._opened, delivery).wait()
+
+    def _verify(self, webhook: Webhook, delivery: bytes) -> RouteAnswer:
+        event = self._route.verify(webhook, delivery)
+        if isinstance(event, RouteAnswer):
+            return event
         try:
             refuse_awaitable(self._on_event(event))
         except Exception as error:
-            return answer_to_failed_handler(event, error)
-        return RECEIVED
+            return self._route.handler_failed(event, told(error))
+        return self._route.handled()
 
     def _on_event(self, event: PaymentEvent) -> object:
         """Calls the handler, within the request."""

@@ -17,15 +17,9 @@ and in `urls.py`:
 
 from __future__ import annotations
 
-from ._receiving import (
-    BODY_TOO_LARGE,
-    Answer,
-    BlockingReceiver,
-    read_at_most,
-    refusal_before_reading,
-    refusal_of_body,
-    refusal_of_read_body,
-)
+from typing import Any
+
+from ._receiving import BlockingReceiver, read_at_most
 
 try:
     from django.core.exceptions import RequestDataTooBig
@@ -41,7 +35,7 @@ except ImportError as _error:
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .._kazawallet import Payment, PaymentEvent
+    from .._kazawallet import Payment, PaymentEvent, RouteAnswer
 
 __all__ = ["WebhookReceiver"]
 
@@ -68,8 +62,8 @@ class WebhookReceiver(BlockingReceiver):
         source: A `Ledger`; or a function without arguments that opens one, which is called once, and what
             it opened is closed at the end; or a `Webhook`.
         handler: Takes the ledger's `Payment`, or with a `Webhook` the `PaymentEvent`.
-        worker: `False` where a cron job or a management command processes (`Ledger.pending`): then no
-            handler need be given. It says nothing where there is a `Webhook`.
+        worker: `False` if a cron job or a management command processes (`Ledger.pending`): then no
+            handler need be given. Ignored if `source` is a `Webhook`.
 
     Raises:
         TypeError: a source or a handler of another type, or no handler.
@@ -85,23 +79,31 @@ class WebhookReceiver(BlockingReceiver):
         self._start_or_log()
 
     @csrf_exempt
-    def view(self, request: HttpRequest) -> HttpResponse:
+    def view(self, request: Any) -> HttpResponse:
         """Answers a delivery. It is exempt from the check for CSRF: the signature is what proves it."""
-        length = _content_length(request)
-        answer = refusal_before_reading(request.method or "", length)
-        answer = answer or self._answer(request, length)
+        answer = self._answer_to(request)
         return HttpResponse(answer.body, status=answer.status, headers=answer.headers)
 
-    def _answer(self, request: HttpRequest, length: int | None) -> Answer:
+    def _answer_to(self, request: object) -> RouteAnswer:
+        if not isinstance(request, HttpRequest):  # Such as that of Django REST framework.
+            given = f"an object of the class {type(request).__name__}"
+            return self._route.no_request(given, "the HttpRequest, as `receiver.view(request)`")
+        length = _content_length(request)
+        refused = self._route.refused_by_head(request.method or "", length)
+        return refused or self._answer(request, length)
+
+    def _answer(self, request: HttpRequest, length: int | None) -> RouteAnswer:
         try:
             body = _raw_body(request, length)
         except RawPostDataException:
-            return refusal_of_read_body(_WAY_OUT)
+            return self._route.read_before(_WAY_OUT)
         except RequestDataTooBig:  # The project's own limit is lower.
-            return BODY_TOO_LARGE
+            return self._route.too_long()
         except UnreadablePostError:
-            body = b""
-        return refusal_of_body(body, length, _WAY_OUT) or self._receive(body)
+            return self._route.broke_off(None, length)
+        if not body and _came_in_chunks(request) and _hands_on_no_chunks(request):
+            return self._route.not_handed_on()
+        return self._arrived(body, length, request.headers.get("Content-Encoding"))
 
     def _on_event(self, event: PaymentEvent) -> object:
         try:
@@ -130,11 +132,17 @@ def _content_length(request: HttpRequest) -> int | None:
 
 
 def _raw_body(request: HttpRequest, length: int | None) -> bytes:
-    # In chunks, of which Django reads none under WSGI. It can be done where the server ends the stream.
-    if length is None and isinstance(request, WSGIRequest) and _ends(request):
+    # In chunks, of which Django reads none under WSGI. It can be done if the server ends the stream.
+    if length is None and isinstance(request, WSGIRequest) and not _hands_on_no_chunks(request):
         return read_at_most(request.environ["wsgi.input"].read)
     return request.body
 
 
-def _ends(request: WSGIRequest) -> bool:
-    return bool(request.environ.get("wsgi.input_terminated"))
+def _came_in_chunks(request: HttpRequest) -> bool:
+    return "chunked" in request.headers.get("Transfer-Encoding", "").lower()
+
+
+def _hands_on_no_chunks(request: HttpRequest) -> bool:
+    if not isinstance(request, WSGIRequest):
+        return False
+    return not request.environ.get("wsgi.input_terminated")

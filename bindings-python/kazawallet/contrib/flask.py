@@ -16,6 +16,7 @@
 >>> app.test_client().post("/webhooks/kazawallet", data=b"{}").status
 '400 BAD REQUEST'
 >>> receiver.stop()
+True
 >>> folder.cleanup()
 """
 
@@ -23,14 +24,7 @@ from __future__ import annotations
 
 import os
 
-from ._receiving import (
-    BODY_TOO_LARGE,
-    Answer,
-    BlockingReceiver,
-    read_at_most,
-    refusal_before_reading,
-    refusal_of_body,
-)
+from ._receiving import BlockingReceiver, read_at_most
 
 try:
     from flask import Flask, Response, request
@@ -42,7 +36,7 @@ except ImportError as _error:
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .._kazawallet import Payment
+    from .._kazawallet import Payment, RouteAnswer
 
 __all__ = ["WebhookReceiver"]
 
@@ -65,8 +59,8 @@ class WebhookReceiver(BlockingReceiver):
         source: A `Ledger`; or a function without arguments that opens one, which is called once, and what
             it opened is closed at the end; or a `Webhook`.
         handler: Takes the ledger's `Payment`, or with a `Webhook` the `PaymentEvent`.
-        worker: `False` where a cron job processes (`Ledger.pending`), or another process: then no handler
-            need be given. It says nothing where there is a `Webhook`.
+        worker: `False` if a cron job processes (`Ledger.pending`), or another process: then no handler
+            need be given. Ignored if `source` is a `Webhook`.
 
     Raises:
         TypeError: a source or a handler of another type, or no handler.
@@ -104,17 +98,25 @@ class WebhookReceiver(BlockingReceiver):
         """Answers a delivery. `init_app` adds it to the application; with Flask-WTF's CSRFProtect give it to
         `csrf.exempt`."""
         length = request.content_length
-        answer = refusal_before_reading(request.method, length) or self._answer(length)
+        answer = self._route.refused_by_head(request.method, length) or self._answer(length)
         return Response(answer.body, answer.status, answer.headers)
 
-    def _answer(self, length: int | None) -> Answer:
+    def _answer(self, length: int | None) -> RouteAnswer:
+        # What touches these first may have read the body; `_cached_data` is the body, kept.
+        touched = {"form", "stream"}.intersection(vars(request))
+        kept = hasattr(request, "_cached_data")
         try:
             body = _raw_body(length)
         except RequestEntityTooLarge:  # The application's own limit is lower.
-            return BODY_TOO_LARGE
+            return self._route.too_long()
         except ClientDisconnected:
-            body = b""
-        return refusal_of_body(body, length, _WAY_OUT) or self._receive(body)
+            return self._route.broke_off(None, length)
+        is_whole = len(body) >= length if length is not None else bool(body)
+        if touched and not kept and not is_whole:
+            return self._route.read_before(_WAY_OUT)
+        if not body and _came_in_chunks() and not request.environ.get("wsgi.input_terminated"):
+            return self._route.not_handed_on()
+        return self._arrived(body, length, request.headers.get("Content-Encoding"))
 
     def _on_payment(self, payment: Payment) -> object:
         assert self._app is not None
@@ -127,6 +129,10 @@ def _raw_body(length: int | None) -> bytes:
         # In chunks. What was read and kept before is there when the stream is at its end.
         return read_at_most(request.stream.read) or request.get_data()
     return request.get_data()
+
+
+def _came_in_chunks() -> bool:
+    return "chunked" in request.headers.get("Transfer-Encoding", "").lower()
 
 
 def _only_watches_for_changes() -> bool:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, cast
 
 from django.conf import settings
 from django.core.asgi import get_asgi_application
 from django.core.wsgi import get_wsgi_application
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import path
-from kinds import KINDS, receiver
+from django.views.decorators.csrf import csrf_exempt
+from kinds import KINDS, receiver, without_chunks
 
 from kazawallet.contrib.django import WebhookReceiver
 
@@ -46,10 +48,26 @@ settings.configure(
 )
 
 receivers: dict[str, WebhookReceiver] = {kind: receiver(WebhookReceiver, kind) for kind in KINDS}
-urlpatterns = [path("", page), *(path(kind, each.view) for kind, each in receivers.items())]
+
+
+def view_of(kind: str, receiver: WebhookReceiver) -> Any:
+    """The view of a kind: one of them gives something else than the request on."""
+    if not kind.endswith("no-request"):
+        return receiver.view
+    return csrf_exempt(lambda request: cast(Any, receiver.view)(request.body))
+
+
+urlpatterns = [
+    path("", page),
+    *(path(kind, view_of(kind, each)) for kind, each in receivers.items()),
+]
 for kind, each in receivers.items():
+    if kind.endswith(("closed", "stopped", "away")):
+        each.start()
     if kind.endswith("closed"):
         each.ledger.close()
+    elif kind.endswith("stopped"):
+        each.stop()
 
-app = get_wsgi_application()
+app = without_chunks(get_wsgi_application())
 asgi_app = get_asgi_application()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from flask import Flask, current_app, request
-from kinds import KINDS, receiver
+from kinds import KINDS, receiver, without_chunks
 from werkzeug.serving import make_server
 
 from kazawallet.contrib.flask import WebhookReceiver
@@ -33,6 +33,10 @@ for kind in KINDS:
     one.init_app(app, f"/{kind}")
     if kind.endswith("closed"):
         one.ledger.close()
+    elif kind.endswith("stopped"):
+        one.stop()
+
+app.wsgi_app = without_chunks(app.wsgi_app)  # type: ignore[method-assign]
 
 if __name__ == "__main__":
     make_server("127.0.0.1", 0, app, threaded=True, fd=int(sys.argv[1])).serve_forever()

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
 
 from fastapi import FastAPI
-from kinds import KINDS, async_receiver
+from kinds import KINDS, async_receiver, begun
 from starlette.applications import Starlette
 from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
 from starlette.requests import Request
@@ -26,8 +27,7 @@ async def lifespan(app: Starlette) -> AsyncGenerator[None, None]:
     async with AsyncExitStack() as stack:
         for kind, receiver in receivers.items():
             await stack.enter_async_context(receiver)
-            if kind.endswith("closed"):
-                await receiver.ledger.close()
+            await begun(kind, receiver)
         yield
 
 
@@ -53,9 +53,24 @@ else:
     app.add_middleware(BaseHTTPMiddleware, dispatch=read_before)
     fastapi_app.add_middleware(BaseHTTPMiddleware, dispatch=read_before)
 
+
+def with_its_body(receiver: Any) -> Any:
+    """An endpoint that gives something else than the request on."""
+
+    async def endpoint(request: Request) -> Response:
+        answer: Response = await receiver(await request.body())
+        return answer
+
+    return endpoint
+
+
 for kind, receiver in receivers.items():
-    app.add_route(f"/{kind}", receiver)
-    fastapi_app.add_route(f"/{kind}", receiver)
+    if kind.endswith("no-request"):
+        app.add_route(f"/{kind}", with_its_body(receiver), methods=["POST"])
+        fastapi_app.add_route(f"/{kind}", with_its_body(receiver), methods=["POST"])
+    else:
+        app.add_route(f"/{kind}", receiver)
+        fastapi_app.add_route(f"/{kind}", receiver)
 
 
 @fastapi_app.post("/own/webhook")

@@ -7,6 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
 
+from aiohttp import web
 from django.urls import path
 from fastapi import FastAPI
 from flask import Flask
@@ -56,6 +57,8 @@ from kazawallet import (
     WebhookPayloadError,
     Withdrawal,
 )
+from kazawallet.contrib.aiohttp import WebhookReceiver as InAiohttp
+from kazawallet.contrib.asgi import WebhookReceiver as InAsgi
 from kazawallet.contrib.django import WebhookReceiver as InDjango
 from kazawallet.contrib.flask import WebhookReceiver as InFlask
 from kazawallet.contrib.starlette import WebhookReceiver as InStarlette
@@ -240,7 +243,7 @@ def ledger(body: bytes, client: Client, before: datetime) -> None:
     assert_type(ledger.reverify(), list[Receipt])
     with ledger.process(print, max_tries=3, first_pause=0.5, lease=timedelta(minutes=2)) as worker:
         assert_type(worker, LedgerWorker)
-        worker.stop()
+        assert_type(worker.stop(timeout=1.5), bool)
     assert_type(ledger.pending(10), list[Payment])
     ledger.mark_processed("pl_1")
     assert_type(ledger.retry("pl_1", by="amal"), Payment)
@@ -282,7 +285,7 @@ async def awaited_ledger(body: bytes, client: AsyncClient, before: datetime) -> 
 
     async with ledger.process(handle) as worker:
         assert_type(worker, AsyncLedgerWorker)
-        await worker.stop()
+        assert_type(await worker.stop(timeout=1.5), bool)
     assert_type(await ledger.receive(body), Receipt)
     await ledger.set_link_id_check(True, by="amal")
     assert_type(await ledger.summary(), Summary)
@@ -414,7 +417,7 @@ def blocking_frameworks(webhook: Webhook, ledger: Ledger) -> None:
     assert_type(in_flask.init_app(Flask("shop"), "/webhooks/kazawallet"), None)
     assert_type(in_flask.ledger, Ledger)
     assert_type(in_flask.start(), None)
-    assert_type(in_flask.stop(), None)
+    assert_type(in_flask.stop(timeout=10), bool)
     InFlask(lambda: Ledger.open(client=Client()), on_payment)
     InFlask(webhook, on_event)
     in_django = InDjango(Ledger.open, worker=False)
@@ -445,4 +448,9 @@ async def asynchronous_frameworks(webhook: Webhook, ledger: AsyncLedger, request
         assert_type(receiver.ledger, AsyncLedger)
         assert_type(await receiver(request), HTTPResponse)
     await receiver.start()
-    await receiver.stop()
+    assert_type(await receiver.stop(timeout=10), bool)
+    in_asgi = InAsgi(open_ledger, on_payment)
+    app.mount("/asgi", in_asgi)
+    assert_type(await in_asgi.start(), None)
+    in_aiohttp = InAiohttp(ledger, on_payment)
+    in_aiohttp.init_app(web.Application(), "/webhooks/kazawallet")
