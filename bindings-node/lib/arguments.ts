@@ -221,3 +221,20 @@ export function typeName(value: unknown): string {
   const { name } = (value.constructor ?? {}) as { name?: unknown };
   return typeof name === 'string' && name !== 'Object' && name !== '' ? name : 'an object';
 }
+
+const GENERATORS = ['GeneratorFunction', 'AsyncGeneratorFunction'];
+
+/** Refuses what is called with payments, and does nothing then. */
+export function refuseHandler(handler: unknown): void {
+  if (typeof handler !== 'function') {
+    throw wrongType('handler', 'a function', handler);
+  }
+  if (GENERATORS.includes(handler.constructor?.name)) {
+    throw new TypeError('`handler` is a generator, which nothing would run: it must not `yield`');
+  }
+}
+
+/** The time-out of something that is stopped. */
+export function stopTimeout(owner: string, settings: unknown): number | undefined {
+  return pause('timeout', options(owner, settings, ['timeout'])['timeout']);
+}

@@ -7,6 +7,7 @@ import { fromCore } from './errors.js';
 import { native, own } from './native.js';
 import type { CallRecord, Calls, CoreError, Ended } from './native-module.js';
 import type { Outcome } from './outcome.js';
+import { tellOf } from './reports.js';
 
 /** One message a call, for logs and metrics. No person's data is in it. */
 const finished = channel('kazawallet:call');
@@ -154,8 +155,16 @@ function giveUp({ calls, id }: CallStart, reason: unknown): void {
   } // Else it has ended: the answer is on its way.
 }
 
-/** Called by the native part when answers have arrived. */
+/** Called by the native part when something was told, or answers have arrived. */
 function deliver(): void {
+  for (const heard of calls?.listen() ?? []) {
+    const [report, record] = [own(heard, 'report'), own(heard, 'record')];
+    if (report !== undefined) {
+      tellOf(heard.ledger, report);
+    } else if (record !== undefined && finished.hasSubscribers) {
+      publish(record);
+    }
+  }
   for (const end of calls?.take() ?? []) {
     settle(end);
   }

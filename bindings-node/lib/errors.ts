@@ -475,6 +475,11 @@ export function fromCore(error: CoreError, aborted?: { reason: unknown }): Kazaw
   return new (BY_CODE[error.code] ?? KazawalletError)(error.message, attributes);
 }
 
+/** Whether a code is that of an error. */
+export function isErrorCode(code: string): code is ErrorCode {
+  return Object.hasOwn(BY_CODE, code);
+}
+
 /** What the system said, as Node.js tells it: with `errno` and `code`, where they are known. */
 function systemError(said: NonNullable<CoreError['cause']>): Error {
   const error = new Error(said.message);

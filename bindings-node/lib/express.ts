@@ -6,8 +6,10 @@
 
 import { types } from 'node:util';
 
+import type { StopOptions } from './ledger.js';
 import {
   headersOf,
+  Kept,
   type MakesReceivers,
   type NodeRequestLike,
   nodeBody,
@@ -58,8 +60,8 @@ export interface ExpressReceiver extends RunningReceiver {
 }
 
 const GONE =
-  'the raw body of a delivery is gone: something has parsed it before. Mount the receiver before ' +
-  "every body parser: `app.use('/webhooks/kazawallet', receiver)` above `app.use(express.json())`";
+  'Mount the receiver before every body parser: ' +
+  "`app.use('/webhooks/kazawallet', receiver)` above `app.use(express.json())`.";
 
 /**
  * Receives the webhook: `app.use('/webhooks/kazawallet', receiver)`, **before `express.json()`** and
@@ -98,22 +100,34 @@ export const webhookReceiver: MakesReceivers<ExpressReceiver> = (...given: unkno
   const receiving = new Receiving(wanted(given));
   const servers = new Set<Server>();
 
-  const respond = async (request: ExpressRequestLike, response: ExpressResponseLike) => {
-    const server = serverOf(request);
+  const stopWith = (server: Server | undefined) => {
     if (server !== undefined && !servers.has(server)) {
       servers.add(server);
       server.once('close', () => {
         servers.delete(server);
         if (servers.size === 0) {
-          receiving.stop().catch((error) => receiving.report(error));
+          receiving.stopOrTell();
         }
       });
     }
-    const answer = await receiving.answer({
+  };
+
+  const answerTo = (request: unknown) => {
+    if (!isRequest(request)) {
+      const wanted = "the request of Express, or of Node's own server";
+      return receiving.noRequest(request, wanted);
+    }
+    stopWith(serverOf(request));
+    return receiving.answer({
       method: request.method,
       contentLength: request.headers['content-length'],
+      contentEncoding: request.headers['content-encoding'],
       body: async (longest) => keptBody(request) ?? (await nodeBody(request, longest, GONE)),
     });
+  };
+
+  const respond = async (request: unknown, response: ExpressResponseLike) => {
+    const answer = await answerTo(request);
     if (response.headersSent) {
       return;
     }
@@ -124,20 +138,30 @@ export const webhookReceiver: MakesReceivers<ExpressReceiver> = (...given: unkno
     response.end(answer.body);
   };
 
-  receiving.start().catch((error) => receiving.report(error));
+  receiving.startOrTell();
   return Object.assign(
     (request: ExpressRequestLike, response: ExpressResponseLike): void => {
-      respond(request, response).catch((error) => receiving.report(error));
+      // What fails is the response: then there is nobody to answer.
+      respond(request, response).catch(() => {});
     },
-    { start: () => receiving.start(), stop: () => receiving.stop() },
+    {
+      start: () => receiving.start(),
+      stop: (settings?: StopOptions) => receiving.stop(settings),
+    },
   );
 };
 
-/** The raw body where a parser kept it. */
-function keptBody({ rawBody, body }: ExpressRequestLike): Uint8Array | string | undefined {
-  return [rawBody, body].find(
-    (kept): kept is Uint8Array | string => typeof kept === 'string' || types.isUint8Array(kept),
+/** The raw body, if a parser kept it. */
+function keptBody({ rawBody, body }: ExpressRequestLike): Kept | undefined {
+  const kept = [rawBody, body].find(
+    (one): one is Uint8Array | string => typeof one === 'string' || types.isUint8Array(one),
   );
+  return kept === undefined ? undefined : new Kept(kept);
+}
+
+function isRequest(given: unknown): given is ExpressRequestLike {
+  const { headers, on } = (given ?? {}) as Partial<ExpressRequestLike>;
+  return typeof headers === 'object' && typeof on === 'function';
 }
 
 interface Server {

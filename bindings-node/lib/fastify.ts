@@ -4,10 +4,9 @@
  * @packageDocumentation
  */
 
-import { wrongType } from './loaded.js';
+import { toConsole, wrongType } from './loaded.js';
 import {
   headersOf,
-  logToConsole,
   type MakesReceivers,
   type NodeRequestLike,
   nodeBody,
@@ -80,8 +79,8 @@ export type FastifyReceiver = (
 ) => Promise<void>;
 
 const GONE =
-  'the raw body of a delivery is gone: a hook of the application has read `request.raw` before. ' +
-  'Register that hook in a plugin of its own, away from the webhook';
+  'A hook of the application must not read `request.raw`: register that hook in a plugin of its own, ' +
+  'away from the webhook.';
 
 /**
  * Receives the webhook: `app.register(webhookReceiver(ledger, onPayment), { path })`.
@@ -123,7 +122,9 @@ export const webhookReceiver: MakesReceivers<FastifyReceiver> = (...given: unkno
     }
     const receiving = new Receiving(asked, loggerOf(application));
     application.addHook('onReady', () => receiving.start());
-    application.addHook('onClose', () => receiving.stop());
+    application.addHook('onClose', async () => {
+      await receiving.stop();
+    });
     application.route({
       method: [...application.supportedMethods],
       url: path,
@@ -132,6 +133,7 @@ export const webhookReceiver: MakesReceivers<FastifyReceiver> = (...given: unkno
         const answer = await receiving.answer({
           method: raw.method,
           contentLength: raw.headers['content-length'],
+          contentEncoding: raw.headers['content-encoding'],
           body: (longest) => nodeBody(raw, longest, GONE),
         });
         reply.code(answer.status);
@@ -145,6 +147,6 @@ export const webhookReceiver: MakesReceivers<FastifyReceiver> = (...given: unkno
 };
 
 /** Without a logger of the application's, Fastify has one that says nothing: it has no level. */
-function loggerOf({ log }: FastifyLike): (line: string) => void {
-  return 'level' in log ? (line) => log.error(`kazawallet: ${line}`) : logToConsole;
+function loggerOf({ log }: FastifyLike): (report: { text: string }) => void {
+  return 'level' in log ? ({ text }) => log.error(`kazawallet: ${text}`) : toConsole;
 }

@@ -66,6 +66,7 @@ export {
   type Resolution,
   type Settlement,
   type SettleOptions,
+  type StopOptions,
   type Summary,
   type WithdrawOptions,
 } from './ledger.js';
@@ -77,6 +78,7 @@ export {
   PaymentMethod,
   type SyCashRecipient,
 } from './payment-method.js';
+export type { Report } from './reports.js';
 export { Deposit, PaymentLink, Response, type Wallet, WalletList, Withdrawal } from './results.js';
 export {
   type Order,

@@ -14,6 +14,7 @@ import type {
   Payout,
   PersonDecision,
   Receipt,
+  StopOptions,
   Summary,
 } from './ledger.js';
 import {
@@ -38,20 +39,26 @@ import {
   pause,
   paymentEvent,
   rawBytes,
+  refuseHandler,
+  stopTimeout,
   succeeded,
+  tell,
+  tellOf,
   text,
+  typeName,
   ValidationError,
   wellFormedText,
   wrongType,
 } from './loaded.js';
 import type {
   CoreError,
+  Handover,
   LedgerAnswer,
   Count as NativeCount,
   Ledger as NativeLedger,
   Receipt as NativeReceipt,
-  LedgerWorker as NativeWorker,
 } from './native-module.js';
+import type { Tell } from './reports.js';
 
 const OPEN = ['client', 'webhook', 'spool', 'clockMargin'];
 const CREATE_PAYMENT_LINK = ['ref', 'amount', 'currency', 'redirectUrl', 'timeout'];
@@ -83,10 +90,21 @@ export async function open(url: unknown, settings: unknown): Promise<NativeLedge
   };
   const connection = isAbsent(client) ? undefined : nativeConnection('client', client);
   const verifier = isAbsent(webhook) ? undefined : nativeWebhook('webhook', webhook);
-  const answer = await ask((call) =>
-    native.openLedger(call.calls, call.id, how, connection, verifier, environment()),
-  );
-  return answer.opened as NativeLedger;
+  let number = 0;
+  const answer = await ask((call) => {
+    number = call.id;
+    return native.openLedger(call.calls, call.id, how, connection, verifier, environment());
+  });
+  const opened = answer.opened as NativeLedger;
+  numbers.set(opened, number);
+  return opened;
+}
+
+const numbers = new WeakMap<NativeLedger, number>();
+
+/** What a ledger tells is told with this number. */
+export function numberOf(ledger: NativeLedger): number {
+  return numbers.get(ledger) ?? 0;
 }
 
 export async function createPaymentLink(
@@ -158,22 +176,26 @@ export async function reverify(ledger: NativeLedger): Promise<readonly Receipt[]
   return receipts(ledger, await ask(({ calls, id }) => ledger.reverify(calls, id)));
 }
 
-export function process(ledger: NativeLedger, handler: unknown, settings: unknown): LedgerWorker {
-  if (typeof handler !== 'function') {
-    throw wrongType('handler', 'a function', handler);
-  }
+export function process(
+  ledger: NativeLedger,
+  handler: unknown,
+  settings: unknown,
+  heard: Tell<Payment> = (report) => tellOf(numberOf(ledger), report),
+): LedgerWorker {
+  refuseHandler(handler);
   const given = options('process', settings, PROCESS);
   const persistent = optionalFlag('persistent', given['persistent']) ?? true;
-  const worker = ledger.process(
+  const handover = ledger.handover(
     count('maxTries', given['maxTries'], ValidationError, 1),
     pause('firstPause', given['firstPause']),
     pause('pollInterval', given['pollInterval']),
     pause('lease', given['lease']),
   );
   if (closing.has(ledger)) {
-    worker.stop(); // It would begin what nobody waits for.
+    handover.stop(); // It would begin what nobody waits for.
   }
-  return new LedgerWorker(KEY, ledger, worker, handler as PaymentHandler, persistent);
+  const work = { ledger, handover, heard, handling: undefined, left: false };
+  return new LedgerWorker(KEY, work, handler as PaymentHandler, persistent);
 }
 
 export async function pending(
@@ -351,7 +373,7 @@ export async function close(ledger: NativeLedger): Promise<void> {
 
 async function stopAndClose(ledger: NativeLedger): Promise<void> {
   // One that failed must not keep the database open.
-  await Promise.allSettled(workersOf(ledger).map(stopped));
+  await Promise.allSettled(workersOf(ledger).map((work) => stopped(work)));
   await ask(({ calls, id }) => ledger.close(calls, id));
 }
 
@@ -367,24 +389,31 @@ export class LedgerWorker {
   /** @internal */
   constructor(
     key: typeof KEY,
-    ledger: NativeLedger,
-    worker: NativeWorker,
+    work: Omit<Work, 'ended'>,
     handler: PaymentHandler,
     persistent: boolean,
   ) {
     if (key !== KEY) {
       throw new TypeError('a worker is started with `ledger.process(handler)`');
     }
-    this.#work = { ledger, worker, handling: undefined, ended: Promise.resolve() };
+    this.#work = { ...work, ended: Promise.resolve() };
     this.#work.ended = handOut(this.#work, handler, persistent);
   }
 
   /**
    * Takes no further payment, and waits for the handler that runs; inside of that handler it waits for
-   * nothing. Stopping twice does nothing.
+   * nothing. Stopping twice does nothing. If it takes longer than a second, a warning says which payment is
+   * waited for.
+   *
+   * @param settings With a `timeout` it waits no longer than that. The payment of a handler that has not
+   *   ended by then is given back: that counts as a failed try, and a warning says so. The handler itself
+   *   goes on, and keeps the process alive no longer.
+   *
+   * @returns whether the handler ended.
+   * @throws TypeError, ValidationError for a time-out that is none.
    */
-  async stop(): Promise<void> {
-    await stopped(this.#work);
+  async stop(settings?: StopOptions): Promise<boolean> {
+    return await stopped(this.#work, stopTimeout('stop', settings));
   }
 
   /** Stops it, at the end of an `await using` block. */
@@ -399,9 +428,12 @@ const LONGEST = 2 ** 31 - 1;
 /** What a worker does. */
 interface Work {
   ledger: NativeLedger;
-  worker: NativeWorker;
+  handover: Handover;
+  heard: Tell<Payment>;
   /** Stands for the call of the handler that runs. */
   handling: object | undefined;
+  /** A stop that did not wait for the handler's end. */
+  left: boolean;
   ended: Promise<void>;
 }
 
@@ -424,36 +456,69 @@ function isCalledByItsHandler(work: Work): boolean {
 }
 
 /** Ends a worker, whose own handler cannot wait for that. */
-async function stopped(work: Work): Promise<void> {
-  work.worker.stop();
-  if (!isCalledByItsHandler(work)) {
+async function stopped(work: Work, timeout?: number): Promise<boolean> {
+  work.handover.stop();
+  if (isCalledByItsHandler(work)) {
+    return true;
+  }
+  const { stopped: ended } = await ask(({ calls, id }) =>
+    work.handover.stopped(calls, id, timeout),
+  );
+  if (ended === false) {
+    work.left = true;
+    atWork.delete(work);
+    leave(work);
+  } else if (!work.left) {
     await keepingAlive(work.ended);
   }
+  return !work.left;
+}
+
+/** What is called when a worker's handler is not waited for any more. */
+const leaving = new WeakMap<Work, () => void>();
+
+function leave(work: Work): void {
+  leaving.get(work)?.();
 }
 
 /** Hands out one payment after the other, until there is none any more. */
 async function handOut(work: Work, handler: PaymentHandler, persistent: boolean): Promise<void> {
-  const { worker } = work;
+  const { handover } = work;
   atWork.add(work);
+  let problem: string | undefined;
   try {
     for (;;) {
-      const answer = await ask(({ calls, id }) => worker.next(calls, id, persistent));
+      const answer = await ask(({ calls, id }) => handover.next(calls, id, persistent));
       const [payment] = payments(answer);
       if (payment === undefined) {
         return;
       }
-      let problem: string | undefined;
+      let failure: { error: unknown; payment: Payment } | undefined;
       work.handling = {};
+      const left = new Promise<void>((resolve) => leaving.set(work, resolve));
+      const handled = (async () => handling.run(work.handling as object, handler, payment))();
+      handled.catch(() => {}); // If it is left, nobody listens to it.
       try {
-        await keepingAlive(handling.run(work.handling, handler, payment));
-      } catch (thrown) {
-        problem = inWords(thrown);
+        await keepingAlive(Promise.race([handled, left]));
+      } catch (error) {
+        failure = { error, payment };
       }
       work.handling = undefined;
-      await ask(({ calls, id }) => worker.handled(calls, id, problem));
+      const told = await ask(({ calls, id }) =>
+        failure === undefined
+          ? handover.done(calls, id)
+          : handover.failed(calls, id, ...described(failure.error)),
+      );
+      const report = own(told, 'report');
+      if (report !== undefined) {
+        tell(report, (heard) => work.heard(heard, failure as never));
+      }
     }
+  } catch (error) {
+    problem = described(error).join(': ');
   } finally {
     atWork.delete(work);
+    handover.leave(problem);
   }
 }
 
@@ -467,16 +532,15 @@ async function keepingAlive(work: unknown): Promise<void> {
   }
 }
 
-/** What a handler threw, which may be anything. */
-function inWords(thrown: unknown): string {
+/** The kind of what a handler threw, which may be anything, and its message. */
+function described(thrown: unknown): [kind: string, message: string] {
   try {
-    const words =
-      thrown instanceof Error || types.isNativeError(thrown)
-        ? `${thrown.name}: ${thrown.message}`
-        : `${thrown}`;
-    return words.toWellFormed();
+    if (thrown instanceof Error || types.isNativeError(thrown)) {
+      return [`${thrown.name}`.toWellFormed(), `${thrown.message}`.toWellFormed()];
+    }
+    return [typeName(thrown), `${thrown}`.toWellFormed()];
   } catch {
-    return 'the handler threw what has no text';
+    return ['what has no text', ''];
   }
 }
 

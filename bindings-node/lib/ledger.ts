@@ -6,6 +6,7 @@ import type { Client } from './client.js';
 import type { LedgerWorker } from './ledger-calls.js';
 import type { Ledger as NativeLedger } from './native-module.js';
 import type { PaymentMethod } from './payment-method.js';
+import type { Tell } from './reports.js';
 import type { PaymentEvent, Status, Webhook } from './webhook.js';
 
 /**
@@ -379,6 +380,12 @@ export interface ProcessOptions {
   persistent?: boolean | null | undefined;
 }
 
+/** How long something that stops may take. */
+export interface StopOptions {
+  /** Milliseconds; without it, as long as the handler that runs takes. */
+  timeout?: number | null | undefined;
+}
+
 /** How long a list is. */
 export interface ListOptions {
   /** At most so many: 100 unless given. */
@@ -412,6 +419,17 @@ type Calls = typeof import('./ledger-calls.js');
 
 const KEY = Symbol('ledger');
 let calls: Calls;
+
+/**
+ * What an open ledger stands on, and how it is processed by who tells of failures in a way of its own.
+ *
+ * @internal
+ */
+export let nativeLedger: {
+  of(ledger: Ledger): NativeLedger;
+  number(ledger: Ledger): number;
+  process(ledger: Ledger, handler: PaymentHandler, tell: Tell<Payment>): LedgerWorker;
+};
 
 /**
  * What a shop remembers of its orders, payments and payouts, in SQLite (one file, which several
@@ -453,6 +471,16 @@ let calls: Calls;
  * await sim.stop();
  */
 export class Ledger {
+  static {
+    nativeLedger = {
+      of: (ledger) => ledger.#native,
+      number: (ledger) => calls.numberOf(ledger.#native),
+      // It is the server that keeps the process alive.
+      process: (ledger, handler, tell) =>
+        calls.process(ledger.#native, handler, { persistent: false }, tell),
+    };
+  }
+
   readonly #native: NativeLedger;
 
   private constructor(key: typeof KEY, opened: NativeLedger) {

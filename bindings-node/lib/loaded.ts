@@ -10,6 +10,7 @@ export { native, own } from './native.js';
 
 export { Client } from './client.js';
 export { ConfigurationError, ValidationError } from './errors.js';
+export type { Report } from './reports.js';
 export { Webhook } from './webhook.js';
 
 // What they do not.
@@ -21,8 +22,14 @@ export { ended, succeeded } from './calls.js';
 /** @internal */
 export { environment, nativeConnection } from './client.js';
 /** @internal */
+export { fromCore, isErrorCode } from './errors.js';
+/** @internal */
 export * as main from './index.js';
 /** @internal */
+export { nativeLedger } from './ledger.js';
+/** @internal */
 export { nativePaymentMethod } from './payment-method.js';
+/** @internal */
+export { listen, tell, tellOf, toConsole } from './reports.js';
 /** @internal */
 export { nativeWebhook, paymentEvent, rawBytes, wellFormedText } from './webhook.js';

@@ -9,6 +9,8 @@ export declare class Calls {
   constructor(wake: () => void)
   /** What has ended since the last time. */
   take(): Array<Ended>
+  /** What the ledgers of this thread have told since the last time. */
+  listen(): Array<Heard>
   /** Gives a call up; `null` where it has ended already. */
   abandon(id: number): Abandoned | null
 }
@@ -27,6 +29,25 @@ export declare class Connection {
   request(calls: Calls, id: number, recorded: boolean, timeout: number | undefined | null, method: string, path: string, json?: string | undefined | null): CoreError | null
   /** Lets the connections go. Calls that run come to their end. */
   close(): void
+}
+
+/** Hands payments to a handler, one after the other. */
+export declare class Handover {
+  /**
+   * Waits for a payment, and holds it until its end; there is none once the worker is stopped or the
+   * ledger closed. Unless it is persistent, the thread's loop may end meanwhile.
+   */
+  next(calls: Calls, id: number, persistent: boolean): CoreError | null
+  /** The handler has dealt with it. */
+  done(calls: Calls, id: number): CoreError | null
+  /** The handler failed, with an error of this kind. */
+  failed(calls: Calls, id: number, kind: string, message: string): CoreError | null
+  /** Takes no further payment. */
+  stop(): void
+  /** Stops, and waits for the handler that runs, at most for so many milliseconds. */
+  stopped(calls: Calls, id: number, timeout?: number | undefined | null): CoreError | null
+  /** The worker ends; a problem is why it does although nobody stopped it. */
+  leave(problem?: string | undefined | null): void
 }
 
 /** A ledger that is open. */
@@ -48,7 +69,7 @@ export declare class Ledger {
   /** Verifies the quarantine again. */
   reverify(calls: Calls, id: number): CoreError | null
   /** Payments for a handler, one by one. */
-  process(maxTries?: number | undefined | null, firstPause?: number | undefined | null, pollInterval?: number | undefined | null, lease?: number | undefined | null): LedgerWorker
+  handover(maxTries?: number | undefined | null, firstPause?: number | undefined | null, pollInterval?: number | undefined | null, lease?: number | undefined | null): Handover
   /** The payments that are due. */
   pending(calls: Calls, id: number, limit: number): CoreError | null
   /** A payment has been dealt with. */
@@ -81,22 +102,6 @@ export declare class Ledger {
   close(calls: Calls, id: number): CoreError | null
 }
 
-/** What hands payments to a handler, one after the other. */
-export declare class LedgerWorker {
-  /**
-   * Waits for a payment, and holds it; there is none once the worker is stopped or the ledger
-   * closed. Unless it is persistent, the thread's loop may end meanwhile.
-   */
-  next(calls: Calls, id: number, persistent: boolean): CoreError | null
-  /**
-   * The handler has dealt with what is held, or failed with this. Where that cannot be recorded,
-   * the payment comes again.
-   */
-  handled(calls: Calls, id: number, problem?: string | undefined | null): CoreError | null
-  /** Takes no further payment. */
-  stop(): void
-}
-
 /** How a payout reaches its recipient. */
 export declare class PaymentMethod {
   /** Haram, up to a limit. */
@@ -107,6 +112,41 @@ export declare class PaymentMethod {
   static syCash(phone: string): PaymentMethod
   /** Any other, with pairs of names and values, one behind the other. */
   static custom(id: string, fields: Array<string>): PaymentMethod
+}
+
+/** The route of one receiver. */
+export declare class Route {
+  /** A route that has told nothing yet. */
+  constructor()
+  /** The answer to a request that is refused by its head; `length` is its `Content-Length`. */
+  refusedByHead(method: string, length?: number | undefined | null): Reception | null
+  /** What came of a body that was read to its end. */
+  delivery(body: Uint8Array, length?: number | undefined | null, encoding?: string | undefined | null): Delivered
+  /** The body has more bytes than the limit. */
+  tooLong(): Reception
+  /** The sender went away after so many bytes. */
+  brokeOff(got: number, of?: number | undefined | null): Reception
+  /** Something of the application has read the body before. */
+  readBefore(wayOut: string): Reception
+  /** The route was given something else than a request. */
+  noRequest(given: string, wanted: string): Reception
+  /** The event of a genuine delivery, packed. */
+  verify(webhook: Webhook, body: Uint8Array): string | Reception
+  /** The answer if the handler has dealt with the event. */
+  handled(): Reception
+  /**
+   * The answer if the handler failed with an error of this kind. Only what verifies is an event, so the
+   * body is verified again.
+   */
+  handlerFailed(webhook: Webhook, body: string, kind: string): Reception
+  /** Has a ledger receive a delivery. */
+  receive(calls: Calls, id: number, ledger: Ledger, body: Uint8Array): CoreError | null
+  /** Verifies again what is in a ledger's quarantine. */
+  start(calls: Calls, id: number, ledger: Ledger): CoreError | null
+  /** The answer if the ledger could not be opened. */
+  notOpened(problem: string): Reception
+  /** What is told if deliveries are stored, and no worker hands them to the handler. */
+  workerNotStarted(problem: string): Report | null
 }
 
 /** A simulator of the native crate, as `kazawallet/testing` uses it. */
@@ -290,6 +330,14 @@ export interface Count {
   number: number
 }
 
+/** What came of a body: nothing, if it is the delivery as it stands. */
+export interface Delivered {
+  /** It was compressed: these are its bytes. */
+  inflated?: Buffer
+  /** It is none. */
+  refused?: Reception
+}
+
 /** One webhook delivery. */
 export interface Delivery {
   /** The link's id. */
@@ -331,6 +379,16 @@ export interface Ended {
 /** The fields that the core does not know: names, and values as JSON text. */
 export declare function extraFields(webhook: Webhook, body: string): [name: string, json: string][]
 
+/** What a ledger tells by itself: one of these. */
+export interface Heard {
+  /** The number of the call that opened the ledger. */
+  ledger: number
+  /** Something that a person should hear. */
+  report?: Report
+  /** It has called the provider. */
+  record?: CallRecord
+}
+
 /** What a call of the ledger came to: one of these. */
 export interface LedgerAnswer {
   /** A ledger that was opened. */
@@ -353,6 +411,12 @@ export interface LedgerAnswer {
   summary?: Summary
   /** How many it was done to. */
   count?: number
+  /** What a delivery is answered. */
+  reception?: Reception
+  /** What a person should hear of a handler's end. */
+  report?: Report
+  /** Whether the handler of a worker that was stopped has ended. */
+  stopped?: boolean
 }
 
 /** How a ledger is opened. */
@@ -379,7 +443,7 @@ export declare function matchOrder(webhook: Webhook, body: string, amount: strin
 /** A webhook for a key and a secret. */
 export declare function newWebhook(apiKey: string, apiSecret: string): Webhook | CoreError
 
-/** Opens a ledger. `environment` holds the variables that count. */
+/** Opens a ledger. `environment` holds the variables that count. What it tells is told with `id`. */
 export declare function openLedger(calls: Calls, id: number, options: LedgerOptions, client: Connection | undefined | null, webhook: Webhook | undefined | null, environment: Record<string, string>): CoreError | null
 
 /** The link of an order. */
@@ -514,6 +578,18 @@ export interface Receipt {
   waitsForPerson: boolean
 }
 
+/** What a request is answered, and what a person should hear of it. */
+export interface Reception {
+  /** The HTTP status. */
+  status: number
+  /** JSON. */
+  body: string
+  /** The header `Allow`. */
+  allow?: string
+  /** What to tell. */
+  report?: Report
+}
+
 /** An API request that the simulator received. */
 export interface RecordedRequest {
   /** The method. */
@@ -530,11 +606,16 @@ export interface RecordedRequest {
   fault?: string
 }
 
-/** What a webhook's route answers. The adapters of the web frameworks answer with these. */
-export interface RouteAnswer {
-  name: string
-  status: number
-  body: string
+/** Something that a person should hear: one line. */
+export interface Report {
+  /** `info`, `warning` or `error`. */
+  level: string
+  /** What it is about, for programs. */
+  code: string
+  /** What happened, and what to do. */
+  text: string
+  /** The order id of the payment that it is about. */
+  orderId?: string
 }
 
 /** Runs the ledger's program to its end. */
@@ -612,9 +693,6 @@ export interface Wallet {
   /** What is in it, as exact text. */
   amount: string
 }
-
-/** Every answer of a webhook's route. */
-export declare function webhookAnswers(): Array<RouteAnswer>
 
 /** The same webhook, which accepts an earlier key and secret, too. */
 export declare function withPrevious(webhook: Webhook, apiKey: string, apiSecret: string): Webhook | CoreError

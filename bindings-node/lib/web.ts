@@ -5,11 +5,12 @@
  * @packageDocumentation
  */
 
-import { main } from './loaded.js';
+import type { StopOptions } from './ledger.js';
 import {
-  brokenOff,
+  BrokeOff,
   headersOf,
   type MakesReceivers,
+  ReadBefore,
   Receiving,
   type RunningReceiver,
   wanted,
@@ -34,8 +35,7 @@ export interface WebReceiver extends RunningReceiver {
 }
 
 const GONE =
-  'the raw body of a delivery is gone: something has read the request before. Give the receiver the ' +
-  'request before anything else reads it, or read a clone: `request.clone()`';
+  'Give the receiver the request before anything else reads it, or read a clone: `request.clone()`.';
 
 /**
  * Receives the webhook: `export const POST = webhookReceiver(openLedger, onPayment)` in a route handler
@@ -81,27 +81,41 @@ export const webhookReceiver: MakesReceivers<WebReceiver> = (...given: unknown[]
   const receiving = new Receiving(wanted(given));
   return Object.assign(
     async (request: Request): Promise<Response> => {
-      const answer = await receiving.answer({
-        method: request.method,
-        contentLength: request.headers.get('content-length'),
-        body: (longest) => webBody(request, longest),
-      });
+      const answer = isRequest(request)
+        ? await receiving.answer({
+            method: request.method,
+            contentLength: request.headers.get('content-length'),
+            contentEncoding: request.headers.get('content-encoding'),
+            body: (longest) => webBody(request, longest),
+          })
+        : receiving.noRequest(request, WANTED);
       return new Response(answer.body, { status: answer.status, headers: headersOf(answer) });
     },
-    { start: () => receiving.start(), stop: () => receiving.stop() },
+    {
+      start: () => receiving.start(),
+      stop: (settings?: StopOptions) => receiving.stop(settings),
+    },
   );
 };
 
+const WANTED = 'the Request itself: in Hono `context.req.raw`, in SvelteKit `event.request`';
+
+/** Not by its class: a polyfill's, or that of another realm, is as good. */
+function isRequest(given: unknown): given is Request {
+  const { method, headers } = (given ?? {}) as Partial<Request>;
+  return typeof method === 'string' && typeof headers?.get === 'function';
+}
+
 async function webBody(request: Request, longest: number): Promise<Uint8Array | undefined> {
   if (request.bodyUsed || request.body?.locked) {
-    throw new main.ConfigurationError(GONE);
+    throw new ReadBefore(GONE);
   }
   const pieces: Uint8Array[] = [];
   let size = 0;
   const reader = request.body?.getReader();
   for (;;) {
-    const read = await reader?.read().catch((problem: unknown) => {
-      throw brokenOff({ cause: problem });
+    const read = await reader?.read().catch(() => {
+      throw new BrokeOff(size);
     });
     if (read === undefined || read.done) {
       return Buffer.concat(pieces);

@@ -3,19 +3,34 @@
 
 import { types } from 'node:util';
 
-import type { Ledger, Payment, PaymentHandler } from './ledger.js';
+import type { CallStart } from './calls.js';
+import type { Ledger, Payment, PaymentHandler, StopOptions } from './ledger.js';
 import type { LedgerWorker } from './ledger-calls.js';
 import {
+  ended,
+  fromCore,
   isAbsent,
+  isErrorCode,
   isObject,
+  listen,
   main,
   native,
+  nativeLedger,
+  nativeWebhook,
   optionalFlag,
   options,
+  own,
+  paymentEvent,
+  type Report,
+  refuseHandler,
+  stopTimeout,
+  succeeded,
+  tell,
+  toConsole,
   typeName,
   wrongType,
 } from './loaded.js';
-import type { RouteAnswer } from './native-module.js';
+import type { LedgerAnswer, Reception } from './native-module.js';
 import type { PaymentEvent, Webhook } from './webhook.js';
 
 /**
@@ -40,15 +55,18 @@ export interface WebhookReceiverOptions {
    */
   worker?: boolean | null | undefined;
   /**
-   * Is told of everything that goes wrong: an error where a delivery was refused, a text where a payment
-   * waits for a person. Where your handler threw, it is told what, and as `payment` what the handler was
-   * called with: without a ledger nothing else remembers that payment.
+   * Is told of everything that somebody should look at, of the ledger and the worker, too: as `report`
+   * what it is, in one line. `error` is what your handler threw, and `payment` what it was called with:
+   * without a ledger nothing else remembers that payment. Otherwise `error` is an error of this package,
+   * or the report's text if there is none, such as for a payment that waits for a person.
    *
-   * Unless given, it is logged: a payment by its order id, without a ledger also its ref, status, amount
-   * and currency; of errors that are not this package's the class and the stack, without the message,
-   * which may hold anybody's data.
+   * Unless given, the report's text is logged: it names a payment by its order id, and has no message of
+   * an error that is not this package's, which may hold anybody's data.
    */
-  onError?: ((error: unknown, payment?: Payment | PaymentEvent) => unknown) | null | undefined;
+  onError?:
+    | ((error: unknown, payment: Payment | PaymentEvent | undefined, report: Report) => unknown)
+    | null
+    | undefined;
 }
 
 /** How deliveries are received where another process hands payments out, or a cron job. */
@@ -61,7 +79,7 @@ export interface WithoutWorkerOptions extends WebhookReceiverOptions {
 export interface RunningReceiver {
   /**
    * Opens the ledger and starts the worker, unless that was done, and verifies again what is in the
-   * ledger's quarantine. A delivery opens and starts, too, also after `stop`.
+   * ledger's quarantine. The first delivery does so, too.
    *
    * @throws LedgerError, ConfigurationError where the ledger cannot be opened, or has nothing to verify
    * deliveries with.
@@ -70,9 +88,13 @@ export interface RunningReceiver {
   /**
    * Waits for the deliveries that are being received and for the handler that runs, takes no further
    * payment, and closes the ledger that it opened. Do not await it inside of a handler. Stopping twice
-   * does nothing.
+   * does nothing. A delivery that comes afterwards is stored all the same: there is no second one.
+   *
+   * @param settings With a `timeout` it waits no longer for the handler; see `LedgerWorker.stop`.
+   * @returns whether the handler ended.
+   * @throws TypeError, ValidationError for a time-out that is none.
    */
-  stop(): Promise<void>;
+  stop(settings?: StopOptions): Promise<boolean>;
 }
 
 /** The ways to make a receiver. */
@@ -99,7 +121,6 @@ export interface MakesReceivers<Receiver> {
 }
 
 const SETTINGS = ['worker', 'onError'];
-const ANSWERS = new Map(native.webhookAnswers().map((answer) => [answer.name, answer]));
 const LONGEST = native.longestWebhookBody();
 
 /**
@@ -129,8 +150,8 @@ export function wanted(given: readonly unknown[]): Wanted {
     throw wrongType('source', 'a Webhook, a Ledger, or a function that opens a ledger', source);
   }
   const called = isWebhook || worker !== false;
-  if (typeof handler !== 'function' && (called || !isAbsent(handler))) {
-    throw wrongType('handler', 'a function', handler);
+  if (called || !isAbsent(handler)) {
+    refuseHandler(handler);
   }
   return {
     source,
@@ -147,25 +168,55 @@ function isPromise(source: unknown): source is Promise<unknown> {
   return typeof source === 'object' && source !== null && 'then' in source;
 }
 
-/** What receives verified deliveries, until it is stopped. */
-interface Running {
-  /** Gives the answer's name. */
-  receive(body: Uint8Array | string): Promise<string>;
-  /** Fails where it can verify nothing. */
-  check(): Promise<void>;
-  stop(): Promise<void>;
-}
-
 /**
  * A request, as the frameworks have it.
  *
  * @internal
  */
-export interface Delivery {
+export interface Arriving {
   method: string | undefined;
   contentLength: string | null | undefined;
-  /** The raw body; `undefined` where it has more bytes than the limit. */
-  body(longest: number): Promise<Uint8Array | string | undefined>;
+  contentEncoding: string | null | undefined;
+  /** The raw body; `undefined` if it has more bytes than the limit. It throws `BrokeOff`, `ReadBefore`. */
+  body(longest: number): Promise<Uint8Array | Kept | undefined>;
+}
+
+/**
+ * A body that something has read and kept, perhaps inflated.
+ *
+ * @internal
+ */
+export class Kept {
+  constructor(readonly bytes: Uint8Array | string) {}
+}
+
+/**
+ * The sender of a body went away in the middle of it.
+ *
+ * @internal
+ */
+export class BrokeOff extends Error {
+  constructor(readonly got: number) {
+    super('the sender went away');
+  }
+}
+
+/**
+ * Something has read a request's body before.
+ *
+ * @internal
+ */
+export class ReadBefore extends Error {}
+
+/** A ledger that a receiver uses, and its worker. */
+interface Running {
+  ledger: Ledger;
+  /** Whether the receiver has opened it. */
+  isOurs: boolean;
+  worker: LedgerWorker | undefined;
+  stopListening: () => void;
+  /** Verifies again what is in quarantine, once. */
+  checked?: Promise<void>;
 }
 
 /**
@@ -175,66 +226,195 @@ export interface Delivery {
  */
 export class Receiving implements RunningReceiver {
   readonly #wanted: Wanted;
-  readonly #log: (line: string) => void;
+  readonly #log: (report: { text: string }) => void;
+  readonly #route = new native.Route();
   readonly #underWay = new Set<Promise<unknown>>();
   #running: Promise<Running> | undefined;
-  #stopped: Promise<void> = Promise.resolve();
+  #isStopped = false;
+  #stopped: Promise<boolean> = Promise.resolve(true);
 
-  constructor(wanted: Wanted, log: (line: string) => void = logToConsole) {
+  constructor(wanted: Wanted, log: (report: { text: string }) => void = toConsole) {
     this.#wanted = wanted;
     this.#log = log;
     if (isPromise(wanted.source)) {
-      // Whoever starts is told.
+      // `start` reports this error.
       wanted.source.catch(() => {});
     }
   }
 
   async start(): Promise<void> {
-    const running = await this.#started();
-    await running.check();
+    this.#isStopped = false;
+    if (!(this.#wanted.source instanceof main.Webhook)) {
+      await this.#check(await this.#started());
+    }
   }
 
-  stop(): Promise<void> {
+  async stop(settings?: StopOptions): Promise<boolean> {
+    const timeout = stopTimeout('stop', settings);
     const running = this.#running;
     if (running !== undefined) {
+      this.#isStopped = true;
       this.#running = undefined;
-      this.#stopped = this.#end(running);
+      this.#stopped = this.#end(running, timeout);
+    } else if (this.#wanted.source instanceof main.Webhook) {
+      return await this.#handlersEnd(timeout);
     }
-    return this.#stopped;
+    return await this.#stopped;
   }
 
-  async answer({ method, contentLength, body }: Delivery): Promise<RouteAnswer> {
-    if (method !== 'POST') {
-      return answerNamed('method_not_allowed');
-    }
+  /** Starts, and reports what keeps it from that. */
+  startOrTell(): void {
+    this.start().catch((error) => this.#toldNotStarted(error));
+  }
+
+  /** Stops, and reports what goes wrong. */
+  stopOrTell(): void {
+    this.stop().catch((error) => this.#toldNotStarted(error));
+  }
+
+  /** What a request is answered. It never fails. */
+  async answer(arriving: Arriving): Promise<Reception> {
     try {
-      const bytes = Number(contentLength) > LONGEST ? undefined : await body(LONGEST);
-      if (bytes === undefined || Buffer.byteLength(bytes) > LONGEST) {
-        this.report(
-          new main.WebhookPayloadError(`a delivery was refused: it has more than ${LONGEST} bytes`),
-        );
-        return answerNamed('body_too_large');
-      }
-      const running = await this.#started();
-      return answerNamed(await this.#untilStopped(running.receive(bytes)));
+      const reception = await this.#receive(arriving);
+      this.#tellOf(reception);
+      return reception;
     } catch (error) {
-      this.report(error);
-      return answerNamed(error instanceof main.KazawalletError ? error.code : 'not_processed');
+      const reception = this.#route.notOpened(inWords(error));
+      this.#tellOf(reception, error);
+      return reception;
     }
   }
 
-  /** Tells the developer, and never fails. A payment is one that the handler failed for. */
-  report(error: unknown, payment?: Payment | PaymentEvent): void {
-    const { onError } = this.#wanted;
-    const tell = async () => {
-      try {
-        await (isAbsent(onError) ? this.#log(reported(error, payment)) : onError(error, payment));
-      } catch (problem) {
-        logToConsole(reported(error, payment)); // Perhaps nothing else remembers it.
-        logToConsole(`telling of it failed: ${inWords(problem)}`);
+  /** The answer to something else than a request. */
+  noRequest(given: unknown, wanted: string): Reception {
+    const reception = this.#route.noRequest(typeName(given), wanted);
+    this.#tellOf(reception);
+    return reception;
+  }
+
+  async #receive(arriving: Arriving): Promise<Reception> {
+    const route = this.#route;
+    const { method, contentEncoding } = arriving;
+    const contentLength = lengthOf(arriving.contentLength);
+    const refused = route.refusedByHead(`${method}`, contentLength);
+    if (refused !== null) {
+      return refused;
+    }
+    let arrived: Uint8Array | Kept | undefined;
+    try {
+      arrived = await arriving.body(LONGEST);
+    } catch (error) {
+      if (error instanceof BrokeOff) {
+        return route.brokeOff(error.got, contentLength);
       }
-    };
-    void tell();
+      if (error instanceof ReadBefore) {
+        return route.readBefore(error.message);
+      }
+      throw error;
+    }
+    if (arrived === undefined) {
+      return route.tooLong();
+    }
+    // What was kept may be inflated, and may have another length then.
+    const bytes = arrived instanceof Kept ? Buffer.from(arrived.bytes as string) : arrived;
+    const delivered =
+      arrived instanceof Kept
+        ? route.delivery(bytes)
+        : route.delivery(bytes, contentLength, contentEncoding ?? undefined);
+    const none = own(delivered, 'refused');
+    if (none !== undefined) {
+      return none;
+    }
+    const delivery = own(delivered, 'inflated') ?? bytes;
+    const { source, handler } = this.#wanted;
+    return await this.#untilStopped(
+      source instanceof main.Webhook
+        ? this.#verify(source, handler as EventHandler, delivery)
+        : this.#store(delivery),
+    );
+  }
+
+  async #verify(webhook: Webhook, handler: EventHandler, delivery: Uint8Array): Promise<Reception> {
+    const verifier = nativeWebhook('source', webhook);
+    const verified = this.#route.verify(verifier, delivery);
+    if (typeof verified !== 'string') {
+      return verified;
+    }
+    const event = paymentEvent(verified, verifier);
+    try {
+      await handler(event);
+    } catch (error) {
+      const body = Buffer.from(delivery).toString();
+      const reception = this.#route.handlerFailed(verifier, body, inWords(error));
+      this.#tellOf(reception, error, event);
+      return { ...reception, report: undefined } as unknown as Reception;
+    }
+    return this.#route.handled();
+  }
+
+  async #store(delivery: Uint8Array): Promise<Reception> {
+    if (this.#isStopped && this.#running === undefined) {
+      return await this.#storeLate(delivery);
+    }
+    const running = await this.#started();
+    try {
+      return await this.#stored(running.ledger, delivery);
+    } finally {
+      // Not before: what is in quarantine must not keep a delivery waiting.
+      this.#check(running).catch((error) => this.#toldNotStarted(error));
+    }
+  }
+
+  /** There is no second delivery: the ledger is opened for this one. */
+  async #storeLate(delivery: Uint8Array): Promise<Reception> {
+    await this.#stopped.catch(() => {});
+    const { ledger, isOurs } = await this.#opened();
+    try {
+      return await this.#stored(ledger, delivery);
+    } finally {
+      if (isOurs) {
+        await ledger.close().catch(() => {}); // The delivery has its answer.
+      }
+    }
+  }
+
+  async #stored(ledger: Ledger, delivery: Uint8Array): Promise<Reception> {
+    const opened = nativeLedger.of(ledger);
+    const start = ({ calls, id }: CallStart) => this.#route.receive(calls, id, opened, delivery);
+    const answer = own(succeeded(await ended(start)), 'ledger') as LedgerAnswer;
+    return answer.reception as Reception;
+  }
+
+  /** Tells what the receiver, its ledger or its worker has to say, and never fails. */
+  readonly #heard = (
+    report: Report,
+    failure?: { error: unknown; payment: Payment | PaymentEvent },
+  ): void => {
+    const { onError } = this.#wanted;
+    if (isAbsent(onError)) {
+      this.#log(report);
+      return;
+    }
+    const error = failure === undefined ? asError(report) : failure.error;
+    (async () => onError(error, failure?.payment, report))().catch((problem) => {
+      this.#log(report); // Perhaps nothing else remembers it.
+      this.#log({ text: `onError failed: ${inWords(problem)}` });
+    });
+  };
+
+  #tellOf(reception: Reception, error?: unknown, payment?: PaymentEvent): void {
+    const report = own(reception, 'report');
+    if (report !== undefined) {
+      const failure = error === undefined ? undefined : { error, payment: payment as PaymentEvent };
+      tell(report, (told) => this.#heard(told, failure));
+    }
+  }
+
+  #toldNotStarted(error: unknown): void {
+    const report = this.#route.workerNotStarted(inWords(error));
+    if (report !== null) {
+      tell(report, (told) => this.#heard(told, { error, payment: undefined as never }));
+    }
   }
 
   #started(): Promise<Running> {
@@ -253,12 +433,17 @@ export class Receiving implements RunningReceiver {
 
   async #begin(): Promise<Running> {
     await this.#stopped.catch(() => {});
-    const { source, handler } = this.#wanted;
-    if (source instanceof main.Webhook) {
-      return this.#withWebhook(source, handler as EventHandler);
-    }
+    const { ledger, isOurs } = await this.#opened();
+    const stopListening = listen(nativeLedger.number(ledger), this.#heard);
+    const { handler } = this.#wanted;
+    const worker = handler && nativeLedger.process(ledger, handler as PaymentHandler, this.#heard);
+    return { ledger, isOurs, worker, stopListening };
+  }
+
+  async #opened(): Promise<{ ledger: Ledger; isOurs: boolean }> {
+    const source = this.#wanted.source as LedgerSource;
     if (source instanceof main.Ledger) {
-      return this.#withLedger(source, false);
+      return { ledger: source, isOurs: false };
     }
     const ledger: unknown = await (typeof source === 'function' ? source() : source);
     if (!(ledger instanceof main.Ledger)) {
@@ -266,71 +451,17 @@ export class Receiving implements RunningReceiver {
         'what opens the ledger for a webhook receiver must give a Ledger',
       );
     }
-    return this.#withLedger(ledger, true);
+    return { ledger, isOurs: true };
   }
 
-  #withWebhook(webhook: Webhook, handler: EventHandler): Running {
-    return {
-      receive: async (body) => {
-        const event = webhook.verify(body);
-        try {
-          await handler(event);
-        } catch (error) {
-          this.report(error, event);
-          return 'not_processed'; // Whatever the error is: the delivery was genuine.
-        }
-        return 'received';
-      },
-      check: async () => {},
-      stop: async () => {},
-    };
-  }
-
-  #withLedger(ledger: Ledger, isOurs: boolean): Running {
-    const handler = this.#wanted.handler as PaymentHandler | undefined;
-    let worker: LedgerWorker | undefined;
-    if (handler !== undefined) {
-      const reporting: PaymentHandler = async (payment) => {
-        try {
-          await handler(payment);
-        } catch (error) {
-          this.report(error, payment);
-          throw error;
-        }
-      };
-      // It is the server that keeps the process alive.
-      worker = ledger.process(reporting, { persistent: false });
-    }
-    return {
-      receive: async (body) => {
-        const { event, decision, duplicate, problem, waitsForPerson } = await ledger.receive(body);
-        if (waitsForPerson && !duplicate) {
-          const what = problem === undefined ? decision : `${decision}, ${problem}`;
-          const where = 'see `npx kazawallet ledger`';
-          this.report(
-            `the payment ${event.orderId} is stored and waits for a person: ${what} (${where})`,
-          );
-        }
-        return 'received';
-      },
-      check: async () => {
-        try {
-          // Recovers what a forgotten rotation of keys refused.
-          await ledger.reverify();
-        } catch (error) {
-          if (!(error instanceof main.LedgerError)) {
-            throw error;
-          }
-          this.report(error);
-        }
-      },
-      stop: async () => {
-        await worker?.stop();
-        if (isOurs) {
-          await ledger.close();
-        }
-      },
-    };
+  /** Verifies again what is in quarantine: that recovers what a forgotten rotation of keys refused. */
+  #check(running: Running): Promise<void> {
+    const ledger = nativeLedger.of(running.ledger);
+    const start = ({ calls, id }: CallStart) => this.#route.start(calls, id, ledger);
+    running.checked ??= (async () => {
+      succeeded(await ended(start));
+    })();
+    return running.checked;
   }
 
   async #untilStopped<T>(work: Promise<T>): Promise<T> {
@@ -342,78 +473,74 @@ export class Receiving implements RunningReceiver {
     }
   }
 
-  async #end(running: Promise<Running>): Promise<void> {
+  async #end(running: Promise<Running>, timeout: number | undefined): Promise<boolean> {
     const begun = await running.catch(() => undefined); // What was not opened needs no closing.
-    await Promise.allSettled(this.#underWay);
-    await begun?.stop();
+    try {
+      // At once: the worker takes no further payment while deliveries are waited for.
+      const stopping = begun?.worker?.stop({ timeout });
+      await Promise.allSettled(this.#underWay);
+      return (await stopping) ?? true;
+    } finally {
+      if (begun?.isOurs) {
+        await begun.ledger.close();
+      }
+      begun?.stopListening();
+    }
+  }
+
+  /** Without a ledger a handler is part of its delivery. Gives whether all have ended in time. */
+  async #handlersEnd(timeout: number | undefined): Promise<boolean> {
+    let timer: NodeJS.Timeout | undefined;
+    const ended = Promise.allSettled(this.#underWay).then(() => true);
+    if (timeout === undefined) {
+      return await ended;
+    }
+    const tooLate = new Promise<boolean>((resolve) => {
+      timer = setTimeout(resolve, timeout, false);
+    });
+    return await Promise.race([ended, tooLate]).finally(() => clearTimeout(timer));
   }
 }
 
-/** An error's code is the name of its answer, where it has one of its own. */
-function answerNamed(name: string): RouteAnswer {
-  return (ANSWERS.get(name) ?? ANSWERS.get('not_processed')) as RouteAnswer;
+/** The headers of an answer. @internal */
+export function headersOf(answer: Reception): Record<string, string> {
+  const allow = own(answer, 'allow');
+  return { 'content-type': 'application/json', ...(allow !== undefined && { allow }) };
 }
 
-/** @internal */
-export function headersOf({ status }: RouteAnswer): Record<string, string> {
-  return {
-    'content-type': 'application/json',
-    ...(status === 405 && { allow: 'POST' }),
-  };
+function lengthOf(header: string | null | undefined): number | undefined {
+  const length = Number.parseInt(`${header}`, 10);
+  return Number.isNaN(length) ? undefined : Math.max(length, 0);
 }
 
-/** @internal */
-export function logToConsole(line: string): void {
-  console.error('kazawallet:', line);
-}
-
-/** What is logged of a report. */
-function reported(error: unknown, payment: Payment | PaymentEvent | undefined): string {
-  if (payment === undefined) {
-    return typeof error === 'string' ? error : inWords(error);
-  }
-  return `${failedFor(payment)}: ${inWords(error)}`;
-}
-
-function failedFor(payment: Payment | PaymentEvent): string {
-  const { orderId, ref, status, amount, currency } = payment;
-  if (!(payment instanceof main.PaymentEvent)) {
-    return `the handler failed for ${orderId}`; // The rest is in the ledger.
-  }
-  const named = `ref ${ref}, ${status}, ${amount} ${currency}`;
-  // What is not signed may hold line breaks, to look like other lines of the log.
-  const line = named.replace(/\p{Cc}/gu, ' ');
-  return `the handler failed for the order id ${orderId} (${line}), which will not come again`;
+/** What `onError` is given, if nothing was thrown: the package's own error, or the text. */
+function asError({ code, text }: Report): unknown {
+  return isErrorCode(code) ? fromCore({ code, message: text }) : text;
 }
 
 /**
- * An error as a log may show it. The message of a foreign one may hold anything: where it was thrown is
- * shown in its place.
+ * An error as a log may show it, in one line. The message of a foreign one may hold anything: where it was
+ * thrown is shown in its place.
  */
 function inWords(error: unknown): string {
   try {
-    if (error instanceof main.WebhookError) {
-      return `${error}`; // Anybody can send what is refused: a line for each.
-    }
     if (error instanceof main.KazawalletError) {
-      return `${error}${framesOf(error)}`;
+      return `${error}`;
     }
     if (error instanceof Error || types.isNativeError(error)) {
-      return `${error.name} (its message is not shown)${framesOf(error)}`;
+      const frame = framesOf(error)[0]?.trim();
+      return frame === undefined ? error.name : `${error.name} (thrown ${frame})`;
     }
-    return `${typeName(error)} (its message is not shown)`;
+    return typeName(error);
   } catch {
     return 'what has no text';
   }
 }
 
-function framesOf({ stack, message }: Error): string {
+function framesOf({ stack, message }: Error): string[] {
   // A message may have lines that look like them.
   const lines = `${stack}`.replace(message, '').split('\n');
-  return lines
-    .filter((line) => /^ {4}at /.test(line))
-    .map((line) => `\n${line}`)
-    .join('');
+  return lines.filter((line) => /^ {4}at /.test(line));
 }
 
 /**
@@ -423,11 +550,16 @@ export interface NodeRequestLike {
   /** `POST`, or another method. */
   readonly method?: string | undefined;
   /** Names in lower case. */
-  readonly headers: { readonly 'content-length'?: string | undefined };
+  readonly headers: {
+    readonly 'content-length'?: string | undefined;
+    readonly 'content-encoding'?: string | undefined;
+  };
   /** Whether somebody began to read it. */
   readonly readableDidRead: boolean;
   /** Whether somebody read it to its end. */
   readonly readableEnded: boolean;
+  /** Whether its connection is gone. */
+  readonly destroyed?: boolean | undefined;
   /** Tells of the body's pieces. */
   on(event: string, listener: (...told: never[]) => void): unknown;
 }
@@ -444,32 +576,26 @@ export function nodeBody(
   gone: string,
 ): Promise<Uint8Array | undefined> {
   if (request.readableDidRead || request.readableEnded) {
-    throw new main.ConfigurationError(gone);
+    throw new ReadBefore(gone);
+  }
+  if (request.destroyed) {
+    throw new BrokeOff(0); // Its events are over.
   }
   return new Promise((resolve, reject) => {
     const pieces: Uint8Array[] = [];
     let size = 0;
     request.on('data', (piece: Uint8Array | string) => {
-      size += piece.length;
+      const bytes = typeof piece === 'string' ? Buffer.from(piece) : piece;
+      size += bytes.length;
       if (size > longest) {
         pieces.length = 0;
         resolve(undefined);
       } else {
-        pieces.push(typeof piece === 'string' ? Buffer.from(piece) : piece);
+        pieces.push(bytes);
       }
     });
     request.on('end', () => resolve(Buffer.concat(pieces)));
-    request.on('error', (problem: unknown) => reject(brokenOff({ cause: problem })));
-    request.on('close', () => reject(brokenOff()));
+    request.on('error', () => reject(new BrokeOff(size)));
+    request.on('close', () => reject(new BrokeOff(size)));
   });
-}
-
-/**
- * A delivery whose sender went away.
- *
- * @internal
- */
-export function brokenOff(attributes?: { cause: unknown }): Error {
-  const message = 'the connection broke in the middle of a delivery';
-  return new main.WebhookPayloadError(message, attributes);
 }

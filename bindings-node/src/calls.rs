@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::{mem, thread};
 
 use kazawallet::{CallWatch, Outcome};
+use kazawallet_ledger::Listener;
 use napi::bindgen_prelude::*;
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi_derive::napi;
@@ -15,8 +16,9 @@ use tokio::task::AbortHandle;
 
 use crate::answers::{Answer, CallRecord};
 use crate::errors::CoreError;
-use crate::ledger::Held;
+use crate::handover::OfThread;
 use crate::ledger_answers::LedgerAnswer;
+use crate::reports::Report;
 use crate::runtime;
 use crate::simulator::Delivery;
 
@@ -41,8 +43,9 @@ struct Queue {
 struct State {
     running: HashMap<u32, Running>,
     ended: Vec<Ended>,
+    heard: Vec<Heard>,
     /// What the thread's handlers have of a ledger.
-    held: Vec<Weak<Held>>,
+    held: Vec<Weak<OfThread>>,
 }
 
 struct Running {
@@ -76,6 +79,17 @@ pub struct Ended {
     pub exit_status: Option<u32>,
 }
 
+/// What a ledger tells by itself: one of these.
+#[napi(object, object_from_js = false)]
+pub struct Heard {
+    /// The number of the call that opened the ledger.
+    pub ledger: u32,
+    /// Something that a person should hear.
+    pub report: Option<Report>,
+    /// It has called the provider.
+    pub record: Option<CallRecord>,
+}
+
 /// What is to be told of a call that was given up.
 #[napi(object, object_from_js = false)]
 pub struct Abandoned {
@@ -106,6 +120,12 @@ impl Calls {
         let ended = mem::take(&mut state.ended);
         self.keep_alive(&state)?;
         Ok(ended)
+    }
+
+    /// What the ledgers of this thread have told since the last time.
+    #[napi(catch_unwind)]
+    pub fn listen(&self) -> Vec<Heard> {
+        mem::take(&mut self.queue.lock().heard)
     }
 
     /// Gives a call up; `null` where it has ended already.
@@ -167,8 +187,13 @@ impl Calls {
         self.run(id, None, false, keeps_alive, other)
     }
 
+    /// Who hears what a ledger of this thread tells.
+    pub(crate) fn listener(&self, ledger: u32) -> Arc<dyn Listener> {
+        Arc::new(OfLedger { queue: self.queue.clone(), ledger })
+    }
+
     /// What a handler has is told when the thread ends.
-    pub(crate) fn tell_of_the_end(&self, held: &Arc<Held>) {
+    pub(crate) fn tell_of_the_end(&self, held: &Arc<OfThread>) {
         let held = Arc::downgrade(held);
         let known = &mut self.queue.lock().held;
         if !known.iter().any(|one| one.ptr_eq(&held)) {
@@ -235,7 +260,38 @@ impl Drop for Unanswered {
     }
 }
 
+/// Hears one ledger. What it tells waits for the thread that opened it, and keeps its loop alive no
+/// longer.
+struct OfLedger {
+    queue: Arc<Queue>,
+    ledger: u32,
+}
+
+impl Listener for OfLedger {
+    fn told(&self, report: kazawallet::Report) {
+        let report = Some(report.into());
+        self.queue.tell(Heard { ledger: self.ledger, report, record: None });
+    }
+
+    fn called(&self, call: &CallWatch) {
+        let record = CallRecord::of(call, call.outcome().unwrap_or_default());
+        if record.is_some() {
+            self.queue.tell(Heard { ledger: self.ledger, report: None, record });
+        }
+    }
+}
+
 impl Queue {
+    fn tell(&self, heard: Heard) {
+        let mut state = self.lock();
+        state.heard.push(heard);
+        let first = state.heard.len() == 1;
+        drop(state);
+        if first {
+            let _ = self.wake.call((), ThreadsafeFunctionCallMode::NonBlocking);
+        }
+    }
+
     /// The thread has ended, or is about to. The core knows what must go on.
     fn end(&self) {
         let mut state = self.lock();

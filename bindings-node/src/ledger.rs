@@ -5,19 +5,18 @@ use std::ffi::OsString;
 use std::fmt::Display;
 use std::future::Future;
 use std::str::FromStr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use kazawallet::{Amount, CreatePaymentLink, CreateWithdrawal};
-use kazawallet_ledger::{Claim, Claims, Resolution, Settlement};
+use kazawallet_ledger::{Resolution, Settlement};
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
-use tokio::sync::Notify;
 
 use crate::calls::{Calls, Ended};
 use crate::connection::{Connection, milliseconds};
 use crate::errors::CoreError;
-use crate::ledger_answers::{LedgerAnswer, Payment};
+use crate::handover::Handover;
+use crate::ledger_answers::LedgerAnswer;
 use crate::payment_method::PaymentMethod;
 use crate::runtime;
 use crate::webhook::Webhook;
@@ -25,7 +24,7 @@ use crate::webhook::Webhook;
 /// A ledger that is open.
 #[napi]
 pub struct Ledger {
-    core: kazawallet_ledger::Ledger,
+    pub(crate) core: kazawallet_ledger::Ledger,
 }
 
 /// How a ledger is opened.
@@ -41,7 +40,7 @@ pub struct LedgerOptions {
     pub clock_margin: Option<f64>,
 }
 
-/// Opens a ledger. `environment` holds the variables that count.
+/// Opens a ledger. `environment` holds the variables that count. What it tells is told with `id`.
 #[napi(catch_unwind)]
 pub fn open_ledger(
     calls: &Calls,
@@ -71,6 +70,7 @@ pub fn open_ledger(
         open = open.webhook(kazawallet::Webhook::clone(webhook));
     }
     let open = open.env_defaults_from(|name| environment.get(name).cloned());
+    let open = open.listener(calls.listener(id), "npx kazawallet ledger");
     ask(calls, id, async move { Ok(Ledger { core: open.await? }) })
 }
 
@@ -180,13 +180,13 @@ impl Ledger {
 
     /// Payments for a handler, one by one.
     #[napi(catch_unwind)]
-    pub fn process(
+    pub fn handover(
         &self,
         max_tries: Option<u32>,
         first_pause: Option<f64>,
         poll_interval: Option<f64>,
         lease: Option<f64>,
-    ) -> LedgerWorker {
+    ) -> Handover {
         let mut claims = self.core.claims();
         if let Some(tries) = max_tries {
             claims = claims.max_tries(tries);
@@ -200,7 +200,7 @@ impl Ledger {
         if let Some(lease) = lease {
             claims = claims.lease(milliseconds(lease));
         }
-        LedgerWorker { claims, held: Arc::default(), stop: Arc::default() }
+        claims.into()
     }
 
     /// The payments that are due.
@@ -367,106 +367,6 @@ impl Ledger {
     }
 }
 
-/// What hands payments to a handler, one after the other.
-#[napi]
-pub struct LedgerWorker {
-    claims: Claims,
-    held: Arc<Held>,
-    stop: Arc<Notify>,
-}
-
-/// The payment that a handler has.
-#[derive(Default)]
-pub(crate) struct Held(Mutex<HeldState>);
-
-#[derive(Default)]
-struct HeldState {
-    claim: Option<Claim>,
-    /// The thread has ended, its handler with it.
-    over: bool,
-}
-
-impl Held {
-    fn keep(&self, claim: Option<Claim>) {
-        let mut state = self.lock();
-        if !state.over {
-            state.claim = claim;
-        } // Else it is dropped, and so given back: nobody had it.
-    }
-
-    fn take(&self) -> Option<Claim> {
-        self.lock().claim.take()
-    }
-
-    /// The thread has ended, perhaps because of its handler: that counts as a failure of it.
-    pub(crate) fn thread_ended(&self) {
-        let mut state = self.lock();
-        state.over = true;
-        if let Some(claim) = state.claim.take()
-            && let Ok(runtime) = runtime::handle()
-        {
-            runtime.spawn(async move {
-                claim.failed("the thread of the handler ended before the handler did").await
-            });
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HeldState> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-#[napi]
-impl LedgerWorker {
-    /// Waits for a payment, and holds it; there is none once the worker is stopped or the ledger
-    /// closed. Unless it is persistent, the thread's loop may end meanwhile.
-    #[napi(catch_unwind)]
-    pub fn next(&self, calls: &Calls, id: u32, persistent: bool) -> Result<Option<CoreError>> {
-        let (claims, held, stop) = (self.claims.clone(), self.held.clone(), self.stop.clone());
-        calls.tell_of_the_end(&held);
-        // It may be broken off: that loses no payment.
-        calls.start_waiting(id, persistent, async move {
-            let claim = tokio::select! {
-                biased;
-                () = stop.notified() => None,
-                claim = claims.next() => claim,
-            };
-            let payments = claim.iter().map(|claim| Payment::from(claim.payment().clone()));
-            let answer = LedgerAnswer { payments: Some(payments.collect()), ..Default::default() };
-            held.keep(claim);
-            Ended { ledger: Some(answer), ..Ended::default() }
-        })?;
-        Ok(None)
-    }
-
-    /// The handler has dealt with what is held, or failed with this. Where that cannot be recorded,
-    /// the payment comes again.
-    #[napi(catch_unwind)]
-    pub fn handled(
-        &self,
-        calls: &Calls,
-        id: u32,
-        problem: Option<String>,
-    ) -> Result<Option<CoreError>> {
-        let claim = self.held.take();
-        ask(calls, id, async move {
-            if let Some(claim) = claim {
-                let _ = match problem {
-                    None => claim.done().await,
-                    Some(problem) => claim.failed(&problem).await,
-                };
-            }
-            Ok(())
-        })
-    }
-
-    /// Takes no further payment.
-    #[napi(catch_unwind)]
-    pub fn stop(&self) {
-        self.stop.notify_one();
-    }
-}
-
 /// Runs the ledger's program to its end.
 #[napi(catch_unwind)]
 pub fn run_ledger_program(
@@ -484,7 +384,7 @@ pub fn run_ledger_program(
 
 /// Starts something of the ledger's. It runs to its end also where the thread that asked ends first:
 /// nothing of the ledger is broken off half-way.
-fn ask<T>(
+pub(crate) fn ask<T>(
     calls: &Calls,
     id: u32,
     question: impl Future<Output = std::result::Result<T, kazawallet::Error>> + Send + 'static,

@@ -8,6 +8,8 @@ use napi_derive::napi;
 
 use crate::errors::camel_case;
 use crate::ledger::Ledger;
+use crate::reports::Report;
+use crate::route::Reception;
 use crate::webhook::packed;
 
 /// What a call of the ledger came to: one of these.
@@ -34,6 +36,12 @@ pub struct LedgerAnswer {
     pub summary: Option<Summary>,
     /// How many it was done to.
     pub count: Option<f64>,
+    /// What a delivery is answered.
+    pub reception: Option<Reception>,
+    /// What a person should hear of a handler's end.
+    pub report: Option<Report>,
+    /// Whether the handler of a worker that was stopped has ended.
+    pub stopped: Option<bool>,
 }
 
 /// The link of an order.

@@ -69,18 +69,21 @@ fn verified<'env>(
     webhook: &Webhook,
     body: &[u8],
 ) -> Result<Either<JsString<'env>, CoreError>> {
-    Ok(match webhook.verify(body) {
-        Ok(event) => {
-            let packed = packed(&event);
-            // ASCII is Latin-1, too, which need not be decoded.
-            Either::A(if packed.is_ascii() {
-                env.create_string_latin1(packed.as_bytes())?
-            } else {
-                env.create_string(packed)?
-            })
-        }
-        Err(error) => Either::B(error.into()),
-    })
+    match webhook.verify(body) {
+        Ok(event) => packed_string(env, &event).map(Either::A),
+        Err(error) => Ok(Either::B(error.into())),
+    }
+}
+
+/// An event, packed.
+pub(crate) fn packed_string<'env>(env: &'env Env, event: &PaymentEvent) -> Result<JsString<'env>> {
+    let packed = packed(event);
+    // ASCII is Latin-1, too, which need not be decoded.
+    if packed.is_ascii() {
+        env.create_string_latin1(packed.as_bytes())
+    } else {
+        env.create_string(packed)
+    }
 }
 
 /// What the order does not have of the event; `null` where it fits. Only what verifies is an event,
@@ -153,25 +156,6 @@ pub(crate) fn packed(event: &PaymentEvent) -> String {
 /// How long JavaScript finds a text.
 fn characters(text: &str) -> usize {
     if text.is_ascii() { text.len() } else { text.encode_utf16().count() }
-}
-
-/// What a webhook's route answers. The adapters of the web frameworks answer with these.
-#[napi(object, object_from_js = false)]
-pub struct RouteAnswer {
-    pub name: &'static str,
-    pub status: u32,
-    pub body: &'static str,
-}
-
-/// Every answer of a webhook's route.
-#[napi(catch_unwind)]
-pub fn webhook_answers() -> Vec<RouteAnswer> {
-    let answer = |(name, answer): (_, WebhookAnswer)| RouteAnswer {
-        name,
-        status: answer.status.into(),
-        body: answer.body,
-    };
-    WebhookAnswer::by_name().map(answer).into()
 }
 
 /// How many bytes a delivery may have.

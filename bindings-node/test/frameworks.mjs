@@ -4,6 +4,7 @@
 
 import { once } from 'node:events';
 import { createServer, request as httpRequest } from 'node:http';
+import { connect } from 'node:net';
 
 import { load } from './package.mjs';
 import { guarded, runtime } from './runtimes.mjs';
@@ -21,10 +22,13 @@ export const PATH = '/webhooks/kazawallet';
  * @typedef {object} Application
  * @property {any[]} receiver The arguments of `webhookReceiver`.
  * @property {boolean} [bodyReadBefore] Something reads the body before the receiver.
+ * @property {boolean} [noRequest] The receiver is given something else than the request.
  * @property {boolean} [notStarted] The receiver is left to start with the first delivery.
  *
  * @typedef {object} Served
  * @property {string} url The route's.
+ * @property {(settings?: { timeout: number }) => Promise<boolean>} [stop] Ends the receiver alone, where
+ *   it can be.
  * @property {() => Promise<void>} close Ends the application, as its framework has it.
  *
  * @typedef {(application: Application) => Promise<Served>} Serve
@@ -50,19 +54,26 @@ async function closed(server) {
  * @returns {Serve}
  */
 function express(name) {
-  return async ({ receiver: given, bodyReadBefore = false }) => {
+  return async ({ receiver: given, bodyReadBefore = false, noRequest = false }) => {
     const { default: make } = await import(name);
     const app = make();
     if (bodyReadBefore) {
       app.use(make.json());
     }
     const receiver = forExpress.webhookReceiver(.../** @type {[any, any]} */ (given));
-    app.use(PATH, receiver);
+    app.use(
+      PATH,
+      noRequest
+        ? (/** @type {any} */ _, /** @type {any} */ response) =>
+            receiver(/** @type {any} */ (undefined), response)
+        : receiver,
+    );
     app.get('/', (/** @type {any} */ _, /** @type {any} */ response) => response.send('a page'));
     const server = createServer(app);
     const url = await listening(server);
     return {
       url: `${url}${PATH}`,
+      stop: (settings) => receiver.stop(settings),
       close: async () => {
         await closed(server);
         await receiver.stop();
@@ -90,7 +101,12 @@ async function fastify({ receiver: given, bodyReadBefore = false }) {
 }
 
 /** @type {Serve} */
-async function web({ receiver: given, bodyReadBefore = false, notStarted = false }) {
+async function web({
+  receiver: given,
+  bodyReadBefore = false,
+  notStarted = false,
+  noRequest = false,
+}) {
   const receive = forWeb.webhookReceiver(.../** @type {[any, any]} */ (given));
   const { Hono } = await import('hono');
   const app = new Hono();
@@ -98,7 +114,7 @@ async function web({ receiver: given, bodyReadBefore = false, notStarted = false
     if (bodyReadBefore) {
       await context.req.raw.text();
     }
-    return await receive(context.req.raw);
+    return await receive(noRequest ? /** @type {any} */ (context) : context.req.raw);
   });
   app.get('/', (context) => context.text('a page'));
   if (!notStarted) {
@@ -107,6 +123,7 @@ async function web({ receiver: given, bodyReadBefore = false, notStarted = false
   const { url, close } = await FETCH_SERVERS[runtime](app.fetch);
   return {
     url: `${url}${PATH}`,
+    stop: (settings) => receive.stop(settings),
     close: async () => {
       await close();
       await receive.stop();
@@ -169,6 +186,7 @@ export async function withApplication(serve, application, work) {
  * @property {string} [method]
  * @property {Uint8Array | string} [body]
  * @property {string | null} [contentType]
+ * @property {string | null | undefined} [contentEncoding]
  * @property {boolean} [chunked]
  */
 
@@ -181,7 +199,7 @@ export async function withApplication(serve, application, work) {
  */
 export function send(
   url,
-  { method = 'POST', body = '', contentType = JSON_TYPE, chunked = false },
+  { method = 'POST', body = '', contentType = JSON_TYPE, contentEncoding, chunked = false },
 ) {
   const bytes = Buffer.from(body);
   const answered = new Promise((resolve, reject) => {
@@ -190,6 +208,7 @@ export function send(
       agent: false,
       headers: {
         ...(contentType !== null && { 'content-type': contentType }),
+        ...(contentEncoding && { 'content-encoding': contentEncoding }),
         ...(chunked
           ? { 'transfer-encoding': 'chunked' }
           : (bytes.length > 0 || method === 'POST') && { 'content-length': bytes.length }),
@@ -217,6 +236,36 @@ export function send(
     }
   });
   return guarded(answered, () => `an answer to ${method} ${url}`);
+}
+
+/**
+ * Sends the head and half of a body, and closes the connection, or its own half of it alone: then the answer
+ * is read, if there is one.
+ *
+ * @param {string} url
+ * @param {Buffer} body
+ * @param {boolean} half
+ * @returns {Promise<string | undefined>} The answer's status and body.
+ */
+export async function hangUp(url, body, half) {
+  const { hostname, port, pathname, host } = new URL(url);
+  const socket = connect({ host: hostname, port: Number(port), allowHalfOpen: true });
+  let answer = '';
+  socket.on('data', (piece) => {
+    answer += piece;
+  });
+  const closed = new Promise((resolve) => socket.once('close', resolve));
+  socket.on('error', () => {}); // It is reset by a server that is at an end with it.
+  const head = `POST ${pathname} HTTP/1.1\r\nhost: ${host}\r\nconnection: close\r\n`;
+  socket.write(`${head}content-length: ${body.length}\r\n\r\n`);
+  await new Promise((resolve) => socket.write(body.subarray(0, body.length / 2), resolve));
+  if (half) {
+    socket.end();
+  } else {
+    socket.destroy();
+  }
+  await guarded(closed, () => 'the end of the connection');
+  return half && answer !== '' ? answer : undefined;
 }
 
 const JSON_TYPE = 'application/json';

@@ -430,11 +430,11 @@ test('whatever a handler throws is kept in words', () =>
     const parked = await ledger.parked();
     const words = parked.map(({ ref, lastError }) => `${ref}: ${lastError}`).sort();
     assert.deepEqual(words, [
-      'order-0: text',
-      'order-1: undefined',
-      'order-2: the handler threw what has no text',
-      'order-3: the handler threw what has no text',
-      'order-4: the handler threw what has no text',
+      'order-0: a string: text',
+      'order-1: undefined: undefined',
+      'order-2: what has no text',
+      'order-3: what has no text',
+      'order-4: what has no text',
       'order-5: Error: half \ufffd a character',
     ]);
   }));

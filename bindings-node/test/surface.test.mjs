@@ -143,7 +143,7 @@ const OPTIONS = 'options of ';
  * with `reached_through` and `arguments_of`.
  */
 const TYPES_ALONE = words(
-  'AmountLike CallMessage CallOptions ErrorAttributes ErrorCode HttpMethod Order Outcome Status ' +
+  'AmountLike CallMessage Report CallOptions ErrorAttributes ErrorCode HttpMethod Order Outcome Status ' +
     'Wallet Delivery Dialect Fault LinkLike RecordedRequest ' +
     'LedgerWorker OrderLink OrderRecord Receipt Payment Conflict Payout PersonDecision Summary ' +
     'OrderState Decision LinkIds Processing PayoutState Resolution Settlement ' +
@@ -583,6 +583,7 @@ const TAKE_OPTIONS = {
   'Ledger.unresolved': (options) => ledger.unresolved(options),
   'Ledger.conflicts': (options) => ledger.conflicts(options),
   'Ledger.decisions': (options) => ledger.decisions(options),
+  'LedgerWorker.stop': (options) => worker.stop(options),
   'Simulator.start': (options) => testing.Simulator.start(options),
   'Simulator.trigger': (options) => simulator.trigger(options),
   'Simulator.fault': (options) => simulator.fault('html_answer', options),

@@ -52,18 +52,4 @@ impl WebhookAnswer {
             _ => Self::NOT_PROCESSED,
         }
     }
-
-    /// For the packages in other languages: each answer by the name that its body tells, errors by
-    /// their code.
-    #[doc(hidden)]
-    pub fn by_name() -> [(&'static str, Self); 6] {
-        [
-            ("received", Self::RECEIVED),
-            ("method_not_allowed", Self::METHOD_NOT_ALLOWED),
-            ("body_too_large", Self::BODY_TOO_LARGE),
-            ("not_processed", Self::NOT_PROCESSED),
-            ("webhook_payload", Self::to_error(ErrorKind::WebhookPayload)),
-            ("signature_verification", Self::to_error(ErrorKind::SignatureVerification)),
-        ]
-    }
 }
