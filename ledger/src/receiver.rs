@@ -1,27 +1,23 @@
-//! What receives deliveries for a ledger: from what arrived to what is answered and told. The adapters of
-//! all languages stand on it.
+//! What receives deliveries for a ledger: from their bytes to what is answered and told. The adapters of all
+//! languages stand on it.
 
 use std::sync::Arc;
 
-use kazawallet::{Arrived, Error, ErrorKind, Reception, Report, WebhookRoute, since_the_start};
-use tokio::sync::RwLock;
+use kazawallet::{Error, ErrorKind, Reception, Report, WebhookRoute, since_the_start};
 
 use crate::ledger::Ledger;
 use crate::records::Receipt;
 
-/// Receives deliveries for an open ledger. It may go on after [`stop`](Self::stop): there is no second
-/// delivery.
+/// Receives deliveries for an open ledger, for as long as that is open: there is no second delivery.
 #[derive(Clone, Debug)]
 pub struct Receiver {
     ledger: Ledger,
-    /// Held by each delivery that is being received.
-    under_way: Arc<RwLock<()>>,
 }
 
 impl Receiver {
     /// A receiver for this ledger. Nothing has to be started for it to receive.
     pub fn new(ledger: Ledger) -> Self {
-        Self { ledger, under_way: Arc::default() }
+        Self { ledger }
     }
 
     /// The rules of the route, for what is answered before there is a delivery.
@@ -62,18 +58,9 @@ impl Receiver {
         }
     }
 
-    /// Receives what arrived. When it returns [`WebhookAnswer::RECEIVED`](kazawallet::WebhookAnswer), the
-    /// delivery would survive a power cut.
-    pub async fn arrive(&self, arrived: Arrived<'_>) -> Reception {
-        match self.route().delivery(arrived, since_the_start()) {
-            Ok(body) => self.receive(&body).await,
-            Err(refused) => refused,
-        }
-    }
-
-    /// As [`arrive`](Self::arrive), for a body that is whole.
+    /// Receives a delivery's bytes. When it returns
+    /// [`WebhookAnswer::RECEIVED`](kazawallet::WebhookAnswer), the delivery would survive a power cut.
     pub async fn receive(&self, body: &[u8]) -> Reception {
-        let _under_way = self.under_way.read().await;
         let reception = match self.ledger.take_in(body).await {
             Ok((receipt, spooled)) => {
                 let report = spooled.or_else(|| self.waiting(&receipt));
@@ -89,11 +76,6 @@ impl Receiver {
             }
         };
         self.route().limited(reception, since_the_start())
-    }
-
-    /// Waits for the deliveries that are being received.
-    pub async fn stop(&self) {
-        drop(self.under_way.write().await);
     }
 
     /// A genuine delivery that nobody is going to handle unless a person decides.

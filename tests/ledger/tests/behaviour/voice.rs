@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kazawallet::{Arrived, CallWatch, Report, ReportLevel, Webhook, WebhookAnswer};
+use kazawallet::{
+    Arrived, CallWatch, Report, ReportLevel, Webhook, WebhookAnswer, since_the_start,
+};
 use kazawallet_ledger::{Decision, Ledger, Listener, Payment, Processing, Receiver};
 use kazawallet_ledger_tests::postgres::{Postgres, Stop};
 use kazawallet_ledger_tests::{Delivery, Job};
@@ -110,11 +112,10 @@ on_both_databases! {
         assert_eq!(heard.codes(), []);
     }
 
-    async fn a_receiver_tells_what_waits_for_a_person_and_takes_deliveries_after_its_end(shop: TestShop) {
+    async fn a_receiver_tells_what_waits_for_a_person_and_what_broke_off(shop: TestShop) {
         let (ledger, heard) = opened(&shop).await;
         let receiver = Receiver::new(ledger.clone());
         receiver.start().await.unwrap();
-        receiver.stop().await;
         let body = shop.body(&Delivery::paid("pl_x", Job::PRICE, "no-such-order"));
         let first = receiver.receive(&body).await;
         assert_eq!(first.answer, WebhookAnswer::RECEIVED);
@@ -124,9 +125,10 @@ on_both_databases! {
         assert_eq!(report.text, text);
         assert_eq!(receiver.receive(&body).await.report, None);
         let cut = Arrived::BrokeOff { got: Some(10), of: Some(20) };
-        let broke_off = receiver.arrive(cut).await.report.unwrap();
+        let refused = || receiver.route().delivery(cut, since_the_start()).unwrap_err();
+        let broke_off = refused().report.unwrap();
         assert_eq!((broke_off.level, broke_off.code), (ReportLevel::Info, "body_broke_off"));
-        assert_eq!(receiver.arrive(cut).await.report, None, "it is told once a minute");
+        assert_eq!(refused().report, None, "it is told once a minute");
         assert_eq!(heard.codes(), []);
     }
 
