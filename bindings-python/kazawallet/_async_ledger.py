@@ -333,7 +333,6 @@ class AsyncLedgerWorker:
 
         Raises:
             TypeError: `timeout` is no number.
-            ValidationError: `timeout` is not longer than zero.
         """
         event_loop = self._task.get_loop()
         if event_loop.is_closed():

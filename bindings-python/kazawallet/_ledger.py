@@ -617,7 +617,6 @@ class LedgerWorker:
 
         Raises:
             TypeError: `timeout` is no number.
-            ValidationError: `timeout` is not longer than zero.
         """
         if threading.current_thread() is self._thread:
             self._handover.stop()

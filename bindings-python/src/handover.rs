@@ -37,8 +37,8 @@ impl Handover {
         Self { process: Process::current(), of_worker }
     }
 
-    fn end(&self, end: impl FnOnce() -> HandlersEnd) -> LedgerCall {
-        let (of_worker, end) = (self.of_worker.clone(), end());
+    fn end(&self, end: HandlersEnd) -> LedgerCall {
+        let of_worker = self.of_worker.clone();
         LedgerCall::new(async move {
             let Some(begun) = of_worker.begun.get() else { return Ok(()) };
             let report = match &end {
@@ -96,17 +96,17 @@ impl Handover {
 
     /// The handler has dealt with it.
     fn done(&self) -> LedgerCall {
-        self.end(|| HandlersEnd::Done)
+        self.end(HandlersEnd::Done)
     }
 
     /// The handler failed, with an error of this kind.
     fn failed(&self, kind: String, message: String) -> LedgerCall {
-        self.end(|| HandlersEnd::Failed { kind, message })
+        self.end(HandlersEnd::Failed { kind, message })
     }
 
     /// The handler was broken off: a failed try.
     fn broken_off(&self) -> LedgerCall {
-        self.end(|| HandlersEnd::BrokenOff)
+        self.end(HandlersEnd::BrokenOff)
     }
 
     /// Takes no further payment.
@@ -143,11 +143,10 @@ impl Handover {
 
 impl Drop for Handover {
     fn drop(&mut self) {
-        let of_worker = self.of_worker.clone();
         if self.process.is_current() {
-            inside(|| drop(of_worker));
+            self.leave(None);
         } else {
-            mem::forget(of_worker); // What it holds is the parent's.
+            mem::forget(self.of_worker.clone()); // What it holds is the parent's.
         }
     }
 }

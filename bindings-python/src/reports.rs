@@ -1,7 +1,7 @@
 //! What a person should hear, from Rust to Python's `logging`.
 //!
-//! What a call gives is logged on the caller's own thread. What a ledger tells by itself waits in a queue
-//! for one thread of this process, so that nothing of Rust ever waits for the interpreter.
+//! What a route tells by itself is logged on the caller's own thread. What a ledger tells waits in a queue for
+//! one thread of this process, so that nothing of Rust ever waits for the interpreter.
 
 use std::mem;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};

@@ -123,7 +123,6 @@ class AsyncReceiver:
 
         Raises:
             TypeError: `timeout` is no number.
-            ValidationError: `timeout` is not longer than zero.
         """
         async with self._changing:
             self._started = False
@@ -251,11 +250,3 @@ class AsyncReceiver:
                 await self._start()
             except Exception as error:
                 self._route.worker_not_started(told(error))
-
-
-def content_length(header: str | None) -> int | None:
-    """The number of a `Content-Length`, if it is one."""
-    try:
-        return int(header or "")
-    except ValueError:
-        return None

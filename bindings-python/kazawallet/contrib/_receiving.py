@@ -31,6 +31,20 @@ def read_at_most(read: Callable[[int], bytes]) -> bytes:
     return bytes(body)
 
 
+def content_length(header: str | None) -> int | None:
+    """The number of a `Content-Length`, if it is one."""
+    try:
+        return int(header or "")
+    except ValueError:
+        return None
+
+
+def withholds_chunks(environ: dict[str, Any]) -> bool:
+    """Whether a WSGI server was sent chunks, and may hand on none of them."""
+    in_chunks = "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower()
+    return in_chunks and not environ.get("wsgi.input_terminated")
+
+
 # --- what a receiver is given -------------------------------------------------------------------
 
 
@@ -167,7 +181,6 @@ class BlockingReceiver:
 
         Raises:
             TypeError: `timeout` is no number.
-            ValidationError: `timeout` is not longer than zero.
         """
         with self._changing:
             self._stopped = True

@@ -23,7 +23,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ._async_receiving import AsyncReceiver, BrokeOff, content_length
+from ._async_receiving import AsyncReceiver, BrokeOff
+from ._receiving import content_length
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

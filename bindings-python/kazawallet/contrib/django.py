@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ._receiving import BlockingReceiver, read_at_most
+from ._receiving import BlockingReceiver, content_length, read_at_most, withholds_chunks
 
 try:
     from django.core.exceptions import RequestDataTooBig
@@ -88,7 +88,7 @@ class WebhookReceiver(BlockingReceiver):
         if not isinstance(request, HttpRequest):  # Such as that of Django REST framework.
             given = f"an object of the class {type(request).__name__}"
             return self._route.no_request(given, "the HttpRequest, as `receiver.view(request)`")
-        length = _content_length(request)
+        length = content_length(request.META.get("CONTENT_LENGTH"))
         refused = self._route.refused_by_head(request.method or "", length)
         return refused or self._answer(request, length)
 
@@ -101,7 +101,7 @@ class WebhookReceiver(BlockingReceiver):
             return self._route.too_long()
         except UnreadablePostError:
             return self._route.broke_off(None, length)
-        if not body and _came_in_chunks(request) and _hands_on_no_chunks(request):
+        if not body and isinstance(request, WSGIRequest) and withholds_chunks(request.environ):
             return self._route.not_handed_on()
         return self._arrived(body, length, request.headers.get("Content-Encoding"))
 
@@ -124,25 +124,10 @@ class WebhookReceiver(BlockingReceiver):
             close_old_connections()
 
 
-def _content_length(request: HttpRequest) -> int | None:
-    try:
-        return int(request.META.get("CONTENT_LENGTH") or "")
-    except ValueError:
-        return None
-
-
 def _raw_body(request: HttpRequest, length: int | None) -> bytes:
     # In chunks, of which Django reads none under WSGI. It can be done if the server ends the stream.
-    if length is None and isinstance(request, WSGIRequest) and not _hands_on_no_chunks(request):
-        return read_at_most(request.environ["wsgi.input"].read)
+    if length is None and isinstance(request, WSGIRequest):
+        environ = request.environ
+        if environ.get("wsgi.input_terminated"):
+            return read_at_most(environ["wsgi.input"].read)
     return request.body
-
-
-def _came_in_chunks(request: HttpRequest) -> bool:
-    return "chunked" in request.headers.get("Transfer-Encoding", "").lower()
-
-
-def _hands_on_no_chunks(request: HttpRequest) -> bool:
-    if not isinstance(request, WSGIRequest):
-        return False
-    return not request.environ.get("wsgi.input_terminated")

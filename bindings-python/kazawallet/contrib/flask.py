@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import os
 
-from ._receiving import BlockingReceiver, read_at_most
+from ._receiving import BlockingReceiver, read_at_most, withholds_chunks
 
 try:
     from flask import Flask, Response, request
@@ -114,7 +114,7 @@ class WebhookReceiver(BlockingReceiver):
         is_whole = len(body) >= length if length is not None else bool(body)
         if touched and not kept and not is_whole:
             return self._route.read_before(_WAY_OUT)
-        if not body and _came_in_chunks() and not request.environ.get("wsgi.input_terminated"):
+        if not body and withholds_chunks(request.environ):
             return self._route.not_handed_on()
         return self._arrived(body, length, request.headers.get("Content-Encoding"))
 
@@ -129,10 +129,6 @@ def _raw_body(length: int | None) -> bytes:
         # In chunks. What was read and kept before is there when the stream is at its end.
         return read_at_most(request.stream.read) or request.get_data()
     return request.get_data()
-
-
-def _came_in_chunks() -> bool:
-    return "chunked" in request.headers.get("Transfer-Encoding", "").lower()
 
 
 def _only_watches_for_changes() -> bool:

@@ -27,7 +27,8 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import Any, overload
 
-from ._async_receiving import AsyncReceiver, BrokeOff, ReadBefore, content_length
+from ._async_receiving import AsyncReceiver, BrokeOff, ReadBefore
+from ._receiving import content_length
 
 try:
     from starlette.requests import ClientDisconnect, Request
