@@ -5,7 +5,7 @@ import { channel } from 'node:diagnostics_channel';
 
 import { fromCore } from './errors.js';
 import { native, own } from './native.js';
-import type { CallRecord, Calls, CoreError, Ended } from './native-module.js';
+import type { CallRecord, Calls, CoreError, Ended, LedgerAnswer } from './native-module.js';
 import type { Outcome } from './outcome.js';
 import { tellOf } from './reports.js';
 
@@ -97,6 +97,11 @@ export function succeeded(end: End): Ended {
     throw aborted.reason;
   }
   return end;
+}
+
+/** Asks a ledger something, and gives what it tells. */
+export async function ask(start: (call: CallStart) => CoreError | null): Promise<LedgerAnswer> {
+  return own(succeeded(await ended(start)), 'ledger') ?? {};
 }
 
 /** The end of a call that can be given up, or of which there is something to say. */

@@ -4,7 +4,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { types } from 'node:util';
 
-import type { CallStart } from './calls.js';
 import type {
   Conflict,
   OrderLink,
@@ -19,9 +18,9 @@ import type {
 } from './ledger.js';
 import {
   amountText,
+  ask,
   ConfigurationError,
   count,
-  ended,
   environment,
   type Given,
   isAbsent,
@@ -41,7 +40,6 @@ import {
   rawBytes,
   refuseHandler,
   stopTimeout,
-  succeeded,
   tell,
   tellOf,
   text,
@@ -51,7 +49,6 @@ import {
   wrongType,
 } from './loaded.js';
 import type {
-  CoreError,
   Handover,
   LedgerAnswer,
   Count as NativeCount,
@@ -69,11 +66,6 @@ const LIST = ['limit'];
 const WITHDRAW = ['reference', 'amount', 'currency', 'paymentMethod', 'note', 'timeout'];
 
 const USUAL_LIMIT = 100;
-
-/** Asks the ledger something, and gives what it tells. */
-async function ask(start: (call: CallStart) => CoreError | null): Promise<LedgerAnswer> {
-  return own(succeeded(await ended(start)), 'ledger') ?? {};
-}
 
 export async function open(url: unknown, settings: unknown): Promise<NativeLedger> {
   const optionsAlone = isObject(url);
@@ -194,7 +186,7 @@ export function process(
   if (closing.has(ledger)) {
     handover.stop(); // It would begin what nobody waits for.
   }
-  const work = { ledger, handover, heard, handling: undefined, left: false };
+  const work = { ledger, handover, heard, handling: undefined, leave: () => {}, left: false };
   return new LedgerWorker(KEY, work, handler as PaymentHandler, persistent);
 }
 
@@ -432,7 +424,9 @@ interface Work {
   heard: Tell<Payment>;
   /** Stands for the call of the handler that runs. */
   handling: object | undefined;
-  /** A stop that did not wait for the handler's end. */
+  /** Ends the waiting for the handler that runs. */
+  leave: () => void;
+  /** Whether a stop did not wait for the handler's end. */
   left: boolean;
   ended: Promise<void>;
 }
@@ -467,18 +461,11 @@ async function stopped(work: Work, timeout?: number): Promise<boolean> {
   if (ended === false) {
     work.left = true;
     atWork.delete(work);
-    leave(work);
+    work.leave();
   } else if (!work.left) {
     await keepingAlive(work.ended);
   }
   return !work.left;
-}
-
-/** What is called when a worker's handler is not waited for any more. */
-const leaving = new WeakMap<Work, () => void>();
-
-function leave(work: Work): void {
-  leaving.get(work)?.();
 }
 
 /** Hands out one payment after the other, until there is none any more. */
@@ -495,7 +482,9 @@ async function handOut(work: Work, handler: PaymentHandler, persistent: boolean)
       }
       let failure: { error: unknown; payment: Payment } | undefined;
       work.handling = {};
-      const left = new Promise<void>((resolve) => leaving.set(work, resolve));
+      const left = new Promise<void>((resolve) => {
+        work.leave = resolve;
+      });
       const handled = (async () => handling.run(work.handling as object, handler, payment))();
       handled.catch(() => {}); // If it is left, nobody listens to it.
       try {

@@ -18,7 +18,7 @@ export { Webhook } from './webhook.js';
 /** @internal */
 export * from './arguments.js';
 /** @internal */
-export { ended, succeeded } from './calls.js';
+export { ask, ended, succeeded } from './calls.js';
 /** @internal */
 export { environment, nativeConnection } from './client.js';
 /** @internal */

@@ -3,11 +3,10 @@
 
 import { types } from 'node:util';
 
-import type { CallStart } from './calls.js';
 import type { Ledger, Payment, PaymentHandler, StopOptions } from './ledger.js';
 import type { LedgerWorker } from './ledger-calls.js';
 import {
-  ended,
+  ask,
   fromCore,
   isAbsent,
   isErrorCode,
@@ -24,13 +23,12 @@ import {
   type Report,
   refuseHandler,
   stopTimeout,
-  succeeded,
   tell,
   toConsole,
   typeName,
   wrongType,
 } from './loaded.js';
-import type { LedgerAnswer, Reception } from './native-module.js';
+import type { Reception } from './native-module.js';
 import type { PaymentEvent, Webhook } from './webhook.js';
 
 /**
@@ -347,7 +345,8 @@ export class Receiving implements RunningReceiver {
       const body = Buffer.from(delivery).toString();
       const reception = this.#route.handlerFailed(verifier, body, inWords(error));
       this.#tellOf(reception, error, event);
-      return { ...reception, report: undefined } as unknown as Reception;
+      const { report: _, ...answer } = reception; // It is told.
+      return answer;
     }
     return this.#route.handled();
   }
@@ -380,8 +379,7 @@ export class Receiving implements RunningReceiver {
 
   async #stored(ledger: Ledger, delivery: Uint8Array): Promise<Reception> {
     const opened = nativeLedger.of(ledger);
-    const start = ({ calls, id }: CallStart) => this.#route.receive(calls, id, opened, delivery);
-    const answer = own(succeeded(await ended(start)), 'ledger') as LedgerAnswer;
+    const answer = await ask(({ calls, id }) => this.#route.receive(calls, id, opened, delivery));
     return answer.reception as Reception;
   }
 
@@ -457,10 +455,7 @@ export class Receiving implements RunningReceiver {
   /** Verifies again what is in quarantine: that recovers what a forgotten rotation of keys refused. */
   #check(running: Running): Promise<void> {
     const ledger = nativeLedger.of(running.ledger);
-    const start = ({ calls, id }: CallStart) => this.#route.start(calls, id, ledger);
-    running.checked ??= (async () => {
-      succeeded(await ended(start));
-    })();
+    running.checked ??= ask(({ calls, id }) => this.#route.start(calls, id, ledger)).then(() => {});
     return running.checked;
   }
 
